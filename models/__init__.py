@@ -1,0 +1,1 @@
+"""Train, export and evaluate GrainLayer's networks; the only place where torch lives."""

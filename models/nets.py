@@ -1,0 +1,96 @@
+"""Declare the networks. Pictures are (N, 3, H, W) code values, 0..1 nominal; H and W multiples of 8."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+DEFAULT_WIDTHS = (32, 48, 64)
+
+
+class ResBlock(nn.Module):
+    """Add conv-ReLU-conv to the input. No normalisation, so that tiles never differ from the whole frame."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.second(functional.relu(self.first(x)))
+
+
+def stack(channels: int, blocks: int) -> nn.Sequential:
+    """Return `blocks` residual blocks in a row."""
+    return nn.Sequential(*(ResBlock(channels) for _ in range(blocks)))
+
+
+class RemovalNet(nn.Module):
+    """Predict the grain of a picture from the picture and a strength map.
+
+    forward(picture (N, 3, H, W), strength (N, 1, H, W) standard deviation in code value) -> grain (N, 3, H, W).
+    A residual U-Net behind pixel-unshuffle(2); its output is multiplied by the strength, so no strength means no change.
+    H and W must be multiples of 8.
+    """
+
+    multiple_of = 8
+
+    def __init__(self, widths: tuple[int, int, int] = DEFAULT_WIDTHS, blocks: tuple[int, int, int] = (1, 1, 2)) -> None:
+        super().__init__()
+        top, mid, low = widths
+        self.head = nn.Conv2d(16, top, 3, padding=1)
+        self.encode_top = stack(top, blocks[0])
+        self.down_mid = nn.Conv2d(top, mid, 2, stride=2)
+        self.encode_mid = stack(mid, blocks[1])
+        self.down_low = nn.Conv2d(mid, low, 2, stride=2)
+        self.bottom = stack(low, blocks[2])
+        self.up_mid = nn.ConvTranspose2d(low, mid, 2, stride=2)
+        self.decode_mid = stack(mid, blocks[1])
+        self.up_top = nn.ConvTranspose2d(mid, top, 2, stride=2)
+        self.decode_top = stack(top, blocks[0])
+        self.tail = nn.Conv2d(top, 12, 3, padding=1)
+
+    def forward(self, picture: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
+        scale = functional.pixel_unshuffle(strength, 2)
+        top = self.encode_top(self.head(torch.cat((functional.pixel_unshuffle(picture, 2), scale), 1)))
+        mid = self.encode_mid(self.down_mid(top))
+        low = self.bottom(self.down_low(mid))
+        mid = self.decode_mid(mid + self.up_mid(low))
+        top = self.decode_top(top + self.up_top(mid))
+        return functional.pixel_shuffle(self.tail(top) * torch.cat((scale, scale, scale), 1), 2)
+
+
+class LevelNet(nn.Module):
+    """Estimate the local strength of grain.
+
+    forward(picture (N, 3, H, W)) -> natural log of the standard deviation per channel, (N, 3, H/8, W/8).
+    """
+
+    multiple_of = 8
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(12, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(2 * width, 2 * width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(2 * width, 3, 1),
+        )
+        final = self.body[-1]
+        assert isinstance(final, nn.Conv2d) and final.bias is not None
+        nn.init.constant_(final.bias, -3.5)
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        return self.body(functional.pixel_unshuffle(picture, 2))

@@ -1,0 +1,158 @@
+"""Train the removal net and the level estimator together: `python -m models.train --out RUN`.
+
+Everything is drawn from (seed, step), so an interrupted run resumes at its checkpoint and repeats nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import time
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from models.data import Patches, data_root, read_pictures
+from models.degrade import Batch, degrade
+from models.losses import grain_loss, level_loss
+from models.nets import LevelNet, RemovalNet
+
+COLUMNS = ("step", "seconds", "rate", "removal_loss", "level_loss", "left")
+
+
+class Nets(nn.Module):
+    """Hold the two nets that train side by side; no weight is shared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.removal = RemovalNet()
+        self.level = LevelNet()
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """Return a cosine from `peak` to a hundredth of it, after a warm-up of 300 steps."""
+    warm = min(1.0, (step + 1) / 300)
+    return peak * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps))))
+
+
+def update_average(average: nn.Module, nets: nn.Module, step: int) -> None:
+    """Move the running average of the weights; its memory grows to 3000 steps."""
+    keep = min(0.9997, (step + 1) / (step + 10))
+    with torch.no_grad():
+        for kept, new in zip(average.parameters(), nets.parameters(), strict=True):
+            kept.lerp_(new, 1 - keep)
+
+
+def losses(nets: Nets, batch: Batch, left_weight: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the removal loss, the level loss and the share of grain left."""
+    with torch.autocast("cpu", torch.bfloat16):
+        guess = nets.removal(batch.grainy.contiguous(memory_format=torch.channels_last), batch.hint)
+        level = nets.level(batch.grainy.contiguous(memory_format=torch.channels_last))
+    removal, left = grain_loss(guess.float(), batch, left_weight)
+    return removal, level_loss(level.float(), batch), left
+
+
+class Run:
+    """Own one training run: its folder, state, log and checkpoints."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        self.out = Path(args.out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(args.seed)
+        self.nets = Nets().to(memory_format=torch.channels_last)
+        self.average = deepcopy(self.nets)
+        self.optimiser = torch.optim.AdamW(self.nets.parameters(), lr=args.rate, weight_decay=1e-4)
+        self.step, self.seconds = 0, 0.0
+        if (self.out / "last.pt").exists():
+            self._resume()
+
+    def _resume(self) -> None:
+        state = torch.load(self.out / "last.pt", weights_only=True)
+        self.nets.load_state_dict(state["nets"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+    def save(self) -> None:
+        """Write the checkpoint beside its place and rename it."""
+        state = {"nets": self.nets.state_dict(), "average": self.average.state_dict(), "step": self.step}
+        state |= {"optimiser": self.optimiser.state_dict(), "seconds": self.seconds}
+        torch.save(state, self.out / "last.tmp")
+        (self.out / "last.tmp").replace(self.out / "last.pt")
+
+    def log(self, row: tuple[float, ...]) -> None:
+        """Append one row to log.csv and print it."""
+        path = self.out / "log.csv"
+        new = not path.exists()
+        with path.open("a", newline="") as stream:
+            writer = csv.writer(stream)
+            if new:
+                writer.writerow(COLUMNS)
+            writer.writerow([f"{value:.6g}" for value in row])
+        print("  ".join(f"{name} {value:.5g}" for name, value in zip(COLUMNS, row, strict=True)), flush=True)
+
+    def one_step(self, patches: Patches) -> tuple[float, float, float]:
+        """Take one optimiser step and return (removal loss, level loss, share of grain left)."""
+        args = self.args
+        late = self.step >= args.late * args.steps
+        count, size = (args.batch // 2, args.size * 2) if late else (args.batch, args.size)
+        rng = torch.Generator().manual_seed((args.seed << 32) + self.step)
+        batch = degrade(patches.batch(self.step, count, size), rng)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.step, args.steps, args.rate)
+        removal, level, left = losses(self.nets, batch, args.left)
+        self.optimiser.zero_grad(set_to_none=True)
+        (removal + 0.1 * level).backward()
+        nn.utils.clip_grad_norm_(self.nets.parameters(), 1.0)
+        self.optimiser.step()
+        update_average(self.average, self.nets, self.step)
+        self.step += 1
+        return removal.item(), level.item(), left.item()
+
+    def train(self, patches: Patches) -> None:
+        """Train to the last step, logging every 250 steps and saving every 2000."""
+        total, since = [0.0, 0.0, 0.0], time.monotonic()
+        while self.step < self.args.steps:
+            total = [a + b for a, b in zip(total, self.one_step(patches), strict=True)]
+            if self.step % 250 == 0:
+                self.seconds += time.monotonic() - since
+                since = time.monotonic()
+                rate = learning_rate(self.step, self.args.steps, self.args.rate)
+                self.log((self.step, self.seconds, rate, *(t / 250 for t in total)))
+                total = [0.0, 0.0, 0.0]
+            if self.step % 2000 == 0:
+                self.save()
+        self.save()
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line; the defaults are the committed recipe."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", required=True, help="folder of the run: checkpoint and log.csv")
+    parser.add_argument("--data", type=Path, default=data_root() / "train" / "open")
+    parser.add_argument("--steps", type=int, default=95_000)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--late", type=float, default=0.75, help="from this share of the steps on, patches are twice as wide")
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--left", type=float, default=0.15, help="weight of the grain left in the base")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train, resuming where the folder's checkpoint stands."""
+    args = parse()
+    torch.set_num_threads(args.threads)
+    pictures = [p for p in read_pictures(args.data).values() if min(p.shape[:2]) >= 2 * args.size]
+    print(f"{len(pictures)} pictures, {sum(p.size for p in pictures) / 3e6:.0f} Mpixel", flush=True)
+    Run(args).train(Patches(pictures, args.seed))
+
+
+if __name__ == "__main__":
+    main()
