@@ -67,30 +67,28 @@ class LevelNet(nn.Module):
     """Estimate the local strength of grain.
 
     forward(picture (N, 3, H, W)) -> natural log of the standard deviation per channel, (N, 3, H/8, W/8).
+    Learned filters without response to a constant; their log energies over cells of 8x8 pixels; then a few convolutions
+    between cells, which tell texture from grain by their neighbours.
     """
 
     multiple_of = 8
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, filters: int = 48, width: int = 64) -> None:
         super().__init__()
+        self.filters = nn.Parameter(torch.randn(filters, 12, 3, 3) * 0.1)
         self.body = nn.Sequential(
-            nn.Conv2d(12, width, 3, padding=1),
+            nn.Conv2d(filters + 3, width, 3, padding=1),
             nn.ReLU(),
             nn.Conv2d(width, width, 3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(width, width, 3, stride=2, padding=1),
-            nn.ReLU(),
             nn.Conv2d(width, width, 3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(2 * width, 2 * width, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(2 * width, 3, 1),
+            nn.Conv2d(width, 3, 1),
         )
-        final = self.body[-1]
-        assert isinstance(final, nn.Conv2d) and final.bias is not None
-        nn.init.constant_(final.bias, -3.5)
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        return self.body(functional.pixel_unshuffle(picture, 2))
+        colours = self.filters.unflatten(1, (3, 4))
+        balanced = (colours - colours.mean((2, 3, 4), keepdim=True)).flatten(1, 2)
+        response = functional.conv2d(functional.pad(functional.pixel_unshuffle(picture, 2), (1, 1, 1, 1), "replicate"), balanced)
+        energy = 0.5 * torch.log(functional.avg_pool2d(response.float() ** 2, 4) + 1e-8)
+        return self.body(torch.cat((energy + 3, functional.avg_pool2d(picture, 8)), 1)) - 3

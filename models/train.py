@@ -1,4 +1,4 @@
-"""Train the removal net and the level estimator together: `python -m models.train --out RUN`.
+"""Train a network: `python -m models.train --task removal|level --out RUN`.
 
 Everything is drawn from (seed, step), so an interrupted run resumes at its checkpoint and repeats nothing.
 """
@@ -20,16 +20,7 @@ from models.degrade import Batch, degrade
 from models.losses import grain_loss, level_loss
 from models.nets import LevelNet, RemovalNet
 
-COLUMNS = ("step", "seconds", "rate", "removal_loss", "level_loss", "left")
-
-
-class Nets(nn.Module):
-    """Hold the two nets that train side by side; no weight is shared."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.removal = RemovalNet()
-        self.level = LevelNet()
+COLUMNS = ("step", "seconds", "rate", "loss", "left")
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
@@ -46,13 +37,20 @@ def update_average(average: nn.Module, nets: nn.Module, step: int) -> None:
             kept.lerp_(new, 1 - keep)
 
 
-def losses(nets: Nets, batch: Batch, left_weight: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the removal loss, the level loss and the share of grain left."""
+def removal_loss(net: nn.Module, batch: Batch, left_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of the removal net and the share of grain left."""
     with torch.autocast("cpu", torch.bfloat16):
-        guess = nets.removal(batch.grainy.contiguous(memory_format=torch.channels_last), batch.hint)
-        level = nets.level(batch.grainy.contiguous(memory_format=torch.channels_last))
-    removal, left = grain_loss(guess.float(), batch, left_weight)
-    return removal, level_loss(level.float(), batch), left
+        guess = net(batch.grainy.contiguous(memory_format=torch.channels_last), batch.hint)
+    return grain_loss(guess.float(), batch, left_weight)
+
+
+def strength_loss(net: nn.Module, batch: Batch, left_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of the level estimator, and 0 for the share of grain left, which it does not touch."""
+    del left_weight
+    return level_loss(net(batch.grainy), batch), torch.zeros(())
+
+
+TASKS = {"removal": (RemovalNet, removal_loss), "level": (LevelNet, strength_loss)}
 
 
 class Run:
@@ -63,7 +61,10 @@ class Run:
         self.out = Path(args.out)
         self.out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(args.seed)
-        self.nets = Nets().to(memory_format=torch.channels_last)
+        make, self.loss = TASKS[args.task]
+        self.nets: nn.Module = make()
+        if args.task == "removal":
+            self.nets = self.nets.to(memory_format=torch.channels_last)
         self.average = deepcopy(self.nets)
         self.optimiser = torch.optim.AdamW(self.nets.parameters(), lr=args.rate, weight_decay=1e-4)
         self.step, self.seconds = 0, 0.0
@@ -95,8 +96,8 @@ class Run:
             writer.writerow([f"{value:.6g}" for value in row])
         print("  ".join(f"{name} {value:.5g}" for name, value in zip(COLUMNS, row, strict=True)), flush=True)
 
-    def one_step(self, patches: Patches) -> tuple[float, float, float]:
-        """Take one optimiser step and return (removal loss, level loss, share of grain left)."""
+    def one_step(self, patches: Patches) -> tuple[float, float]:
+        """Take one optimiser step and return (loss, share of grain left)."""
         args = self.args
         late = self.step >= args.late * args.steps
         count, size = (args.batch // 2, args.size * 2) if late else (args.batch, args.size)
@@ -104,18 +105,18 @@ class Run:
         batch = degrade(patches.batch(self.step, count, size), rng)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.step, args.steps, args.rate)
-        removal, level, left = losses(self.nets, batch, args.left)
+        loss, left = self.loss(self.nets, batch, args.left)
         self.optimiser.zero_grad(set_to_none=True)
-        (removal + 0.1 * level).backward()
+        loss.backward()
         nn.utils.clip_grad_norm_(self.nets.parameters(), 1.0)
         self.optimiser.step()
         update_average(self.average, self.nets, self.step)
         self.step += 1
-        return removal.item(), level.item(), left.item()
+        return loss.item(), left.item()
 
     def train(self, patches: Patches) -> None:
         """Train to the last step, logging every 250 steps and saving every 2000."""
-        total, since = [0.0, 0.0, 0.0], time.monotonic()
+        total, since = [0.0, 0.0], time.monotonic()
         while self.step < self.args.steps:
             total = [a + b for a, b in zip(total, self.one_step(patches), strict=True)]
             if self.step % 250 == 0:
@@ -123,7 +124,7 @@ class Run:
                 since = time.monotonic()
                 rate = learning_rate(self.step, self.args.steps, self.args.rate)
                 self.log((self.step, self.seconds, rate, *(t / 250 for t in total)))
-                total = [0.0, 0.0, 0.0]
+                total = [0.0, 0.0]
             if self.step % 2000 == 0:
                 self.save()
         self.save()
@@ -132,9 +133,10 @@ class Run:
 def parse() -> argparse.Namespace:
     """Read the command line; the defaults are the committed recipe."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", choices=sorted(TASKS), default="removal")
     parser.add_argument("--out", required=True, help="folder of the run: checkpoint and log.csv")
     parser.add_argument("--data", type=Path, default=data_root() / "train" / "open")
-    parser.add_argument("--steps", type=int, default=95_000)
+    parser.add_argument("--steps", type=int, default=105_000)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--late", type=float, default=0.75, help="from this share of the steps on, patches are twice as wide")

@@ -1,0 +1,1 @@
+"""Measure grain, describe it, and make it again."""
