@@ -1,0 +1,28 @@
+"""Random legal values of every parameter, derived from the table."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from grainlayer.params import TABLE, Kind, Param, ShotParams, Value
+
+LETTERS = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
+
+
+def values(param: Param) -> st.SearchStrategy[Value]:
+    """Return the legal values of one parameter; its default and its bounds are as likely as the rest."""
+    if param.kind is Kind.BOOL:
+        return st.booleans()
+    if param.kind is Kind.CHOICE:
+        return st.sampled_from(param.menu)
+    if param.kind is Kind.TEXT:
+        return st.text(LETTERS, max_size=min(int(param.high), 100))
+    corners = st.sampled_from((param.default, param.low, param.high))
+    if param.kind is Kind.INT:
+        return st.one_of(corners.map(int), st.integers(int(param.low), int(param.high)))
+    return st.one_of(corners.map(float), st.floats(param.low, param.high))
+
+
+def shot_params() -> st.SearchStrategy[ShotParams]:
+    """Return legal ShotParams."""
+    return st.builds(ShotParams, **{param.key: values(param) for param in TABLE})
