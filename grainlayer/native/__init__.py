@@ -7,6 +7,7 @@ abi.h for how to add one). ctypes releases the interpreter's lock during a call,
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -67,7 +68,7 @@ def row_parts(height: int, threads: int, least: int = LEAST_ROWS) -> list[tuple[
     """Return (first, end) row spans that cover 0..height in order, none shorter than `least` rows but the picture itself."""
     count = 1 if threads <= 1 else max(1, min(threads * PARTS_A_THREAD, height // least))
     edges = np.linspace(0, height, count + 1).astype(int).tolist()
-    return list(zip(edges[:-1], edges[1:], strict=True)) if height > 0 else []
+    return list(itertools.pairwise(edges)) if height > 0 else []
 
 
 def run_rows(function: Callable[[int, int], object], height: int, threads: int | None = None, least: int = LEAST_ROWS) -> None:
