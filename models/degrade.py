@@ -22,6 +22,8 @@ NODES = (2, 4, 6)
 """Rows of COVERAGES at which Boolean fields are rendered in training: 0.2, 0.5, 0.8."""
 LEVELS = (0.003, 0.2)
 """Range of the peak standard deviation, code value; drawn log-uniformly with a quarter of the mass on 0.004..0.03."""
+TOP = 0.27
+"""Upper end of the range after the first steps of training, so that 0.2 is not the edge of what the net has seen."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,9 @@ def _uniform(rng: torch.Generator, count: int, low: float, high: float) -> torch
     return torch.rand(count, generator=rng) * (high - low) + low
 
 
-def draw_levels(rng: torch.Generator, count: int) -> torch.Tensor:
-    """Return peak standard deviations (N,)."""
-    low, high = np.log(LEVELS[0]), np.log(LEVELS[1])
+def draw_levels(rng: torch.Generator, count: int, top: float) -> torch.Tensor:
+    """Return peak standard deviations (N,), `top` at most."""
+    low, high = np.log(LEVELS[0]), np.log(top)
     wide = torch.exp(_uniform(rng, count, low, high))
     light = torch.exp(_uniform(rng, count, np.log(0.004), np.log(0.03)))
     return torch.where(torch.rand(count, generator=rng) < 0.25, light, wide)
@@ -197,11 +199,11 @@ def strength_map(deviation: torch.Tensor) -> torch.Tensor:
     return functional.avg_pool2d(mean, 5, stride=1, padding=2, count_include_pad=False)
 
 
-def degrade(clean: torch.Tensor, rng: torch.Generator) -> Batch:
+def degrade(clean: torch.Tensor, rng: torch.Generator, top: float = TOP) -> Batch:
     """Return a batch of grainy pictures made from clean ones (N, 3, S, S), 0..1, S a multiple of 8."""
     count = len(clean)
     kind = torch.multinomial(torch.tensor(SHARES), count, replacement=True, generator=rng)
-    peak = draw_levels(rng, count)[:, None, None, None]
+    peak = draw_levels(rng, count, top)[:, None, None, None]
     unit, deviation = _grain(rng, clean, kind)
     deviation = deviation * peak
     clean, grainy = _store(rng, clean, clean + unit * peak)

@@ -55,12 +55,17 @@ class RemovalNet(nn.Module):
 
     def forward(self, picture: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
         scale = functional.pixel_unshuffle(strength, 2)
-        top = self.encode_top(self.head(torch.cat((functional.pixel_unshuffle(picture, 2), scale), 1)))
+        grain = self.inner(functional.pixel_unshuffle(picture, 2), scale)
+        return functional.pixel_shuffle(grain * torch.cat((scale, scale, scale), 1), 2)
+
+    def inner(self, packed: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        """Return unscaled grain (N, 12, H/2, W/2) for an unshuffled picture (12 channels) and strength map (4 channels)."""
+        top = self.encode_top(self.head(torch.cat((packed, scale), 1)))
         mid = self.encode_mid(self.down_mid(top))
         low = self.bottom(self.down_low(mid))
         mid = self.decode_mid(mid + self.up_mid(low))
         top = self.decode_top(top + self.up_top(mid))
-        return functional.pixel_shuffle(self.tail(top) * torch.cat((scale, scale, scale), 1), 2)
+        return self.tail(top)
 
 
 class LevelNet(nn.Module):

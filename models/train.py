@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from models.data import Patches, data_root, read_pictures
-from models.degrade import Batch, degrade
+from models.degrade import LEVELS, TOP, Batch, degrade
 from models.losses import grain_loss, level_loss
 from models.nets import LevelNet, RemovalNet
 
@@ -102,7 +102,7 @@ class Run:
         late = self.step >= args.late * args.steps
         count, size = (args.batch // 2, args.size * 2) if late else (args.batch, args.size)
         rng = torch.Generator().manual_seed((args.seed << 32) + self.step)
-        batch = degrade(patches.batch(self.step, count, size), rng)
+        batch = degrade(patches.batch(self.step, count, size), rng, TOP if self.step >= args.widen else LEVELS[1])
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.step, args.steps, args.rate)
         loss, left = self.loss(self.nets, batch, args.left)
@@ -136,12 +136,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--task", choices=sorted(TASKS), default="removal")
     parser.add_argument("--out", required=True, help="folder of the run: checkpoint and log.csv")
     parser.add_argument("--data", type=Path, default=data_root() / "train" / "open")
-    parser.add_argument("--steps", type=int, default=105_000)
+    parser.add_argument("--steps", type=int, default=105_000, help="105000 for removal, 16000 for level (with --batch 32 --late 0.8)")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--late", type=float, default=0.75, help="from this share of the steps on, patches are twice as wide")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--left", type=float, default=0.15, help="weight of the grain left in the base")
+    parser.add_argument("--widen", type=int, default=24_000, help="step from which the heaviest levels are drawn too")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()

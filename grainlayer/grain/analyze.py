@@ -1,0 +1,245 @@
+"""Measure the grain of a shot: strength, spectrum and correlation from flat places, then corrected by synthesis.
+
+What a remover leaves in the base, and the detail it takes, bias every figure. So the measured profile is synthesised onto
+the base, removed again and measured again with the same eyes; the difference to the first measurement corrects the profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grainlayer.grain.look import GrainLook
+from grainlayer.grain.profile import NODES, RADII, STRENGTH_KNOTS, GrainProfile, encode_profile
+from grainlayer.grain.synth import prepare, render
+from grainlayer.types import Image
+
+Floats = NDArray[np.float64]
+Remove = Callable[[Image], Image]
+"""Takes a grainy picture, returns its grain."""
+Deliver = Callable[[Image], Image]
+"""Takes a picture through the file's sampling and code steps and back."""
+
+LUMA = np.array([0.2126, 0.7152, 0.0722])
+CELL = 16
+"""Pixels across a cell of the strength measurement."""
+BLOCK = 64
+"""Pixels across a block of the spectrum measurement; blocks overlap by half."""
+FLAT = 0.008
+"""Standard deviation of the base, code value, at which a place counts half."""
+FLOOR = 2.0**-14
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Hold one picture of the shot, or a part of it, in code values: the `source`, and where it lies."""
+
+    source: Image
+    frame: int = 0
+    origin: tuple[int, int] = (0, 0)
+
+
+@dataclass
+class Tally:
+    """Sum what was measured over samples, weighted by flatness."""
+
+    power: Floats = field(default_factory=lambda: np.zeros((3, STRENGTH_KNOTS)))
+    weight: Floats = field(default_factory=lambda: np.zeros((3, STRENGTH_KNOTS)))
+    spectrum: Floats = field(default_factory=lambda: np.zeros((len(NODES), BLOCK, BLOCK // 2 + 1)))
+    mass: Floats = field(default_factory=lambda: np.zeros(len(NODES)))
+    products: Floats = field(default_factory=lambda: np.zeros((3, 3)))
+
+    def strength(self) -> Floats:
+        """Return standard deviations (3, 17); knots without support take their neighbours' value."""
+        support = self.weight / np.maximum(self.weight.max(axis=1, keepdims=True), 1e-12)
+        rows = [_fill(self.power[c] / np.maximum(self.weight[c], 1e-12), support[c]) for c in range(3)]
+        return np.sqrt(np.maximum(np.array(rows), FLOOR**2))
+
+    def correlation(self) -> Floats:
+        """Return the correlation of R and G, R and B, G and B."""
+        scale = np.sqrt(np.maximum(np.diag(self.products), 1e-20))
+        matrix = self.products / np.outer(scale, scale)
+        return np.clip(np.array([matrix[0, 1], matrix[0, 2], matrix[1, 2]]), -1, 1)
+
+    def radial(self) -> tuple[Floats, Floats]:
+        """Return power in decibels (3, 15) at the profile's radii, and the directional part (15,)."""
+        filled = _fill_nodes(self.spectrum, self.mass)
+        weights, lobe = _radial_weights()
+        power = np.einsum("rk,nk->nr", weights, filled.reshape(len(NODES), -1))
+        level = 10 * np.log10(np.maximum(power, 1e-20))
+        total = filled.sum(0).ravel()
+        along = (weights * (1 + lobe)) @ total / np.maximum((weights * (1 + lobe)).sum(1), 1e-12)
+        across = (weights * (1 - lobe)) @ total / np.maximum((weights * (1 - lobe)).sum(1), 1e-12)
+        return level, 10 * np.log10(np.maximum(along, 1e-20) / np.maximum(across, 1e-20))
+
+
+def _fill(values: Floats, support: Floats) -> Floats:
+    """Pull values of weak support (relative to the best) towards their supported neighbours."""
+    trust = np.clip(support / 0.003, 0, 1)
+    places = np.arange(len(values))
+    near = np.exp(-np.abs(places[:, None] - places[None]) / 0.7) * np.clip(support / 0.02, 0, 1)
+    borrowed = near @ values / np.maximum(near.sum(1), 1e-12)
+    return trust * values + (1 - trust) * borrowed
+
+
+def _fill_nodes(spectrum: Floats, mass: Floats) -> Floats:
+    """Return mean spectra by node; a node seen little borrows the mean of all."""
+    mean = spectrum.sum(0) / max(float(mass.sum()), 1e-12)
+    prior = 0.03 * float(mass.sum()) + 1e-12
+    return np.array([(spectrum[n] + prior * mean) / (mass[n] + prior) for n in range(len(NODES))])
+
+
+def _radial_weights() -> tuple[Floats, Floats]:
+    """Return weights (15, bins) that average a block's power around each radius, and cos(2 angle) (bins,)."""
+    fy, fx = np.fft.fftfreq(BLOCK)[:, None], np.fft.rfftfreq(BLOCK)[None]
+    radius = np.hypot(fy, fx).ravel()
+    twice = np.where((fx == 0) | (fx == 0.5), 1.0, 2.0)
+    count = np.broadcast_to(twice, (BLOCK, BLOCK // 2 + 1)).ravel()
+    lobe = ((fx**2 - fy**2) / np.maximum(fx**2 + fy**2, 1e-12)).ravel()
+    knots = np.array(RADII)
+    step = np.maximum(np.gradient(knots), 1 / BLOCK)
+    weights = np.exp(-0.5 * ((radius[None] - knots[:, None]) / (0.3 * step[:, None])) ** 2) * count * (radius > 0.01)
+    return weights / np.maximum(weights.sum(1, keepdims=True), 1e-12), lobe
+
+
+def flatness(base: Image) -> Floats:
+    """Return how flat each cell of 16x16 pixels is, 0..1, (H//16, W//16), from the base's own variation."""
+    luma = _cells(base @ LUMA.astype(np.float32))
+    variation = _detrended(luma).std(axis=(2, 3))
+    return 1 / (1 + (variation / FLAT) ** 4)
+
+
+def _cells(plane: NDArray[np.floating], size: int = CELL) -> Floats:
+    """Return (rows, columns, size, size): the whole cells of a plane."""
+    rows, columns = plane.shape[0] // size, plane.shape[1] // size
+    part = plane[: rows * size, : columns * size].astype(np.float64)
+    return part.reshape(rows, size, columns, size).swapaxes(1, 2)
+
+
+def _detrended(cells: Floats) -> Floats:
+    """Remove from each cell its mean and slopes."""
+    size = cells.shape[-1]
+    ramp = (np.arange(size) - (size - 1) / 2) / np.sqrt((size**2 - 1) / 12)
+    centred = cells - cells.mean(axis=(2, 3), keepdims=True)
+    slope_x = (centred * ramp).mean(axis=(2, 3), keepdims=True) * ramp
+    slope_y = (centred * ramp[:, None]).mean(axis=(2, 3), keepdims=True) * ramp[:, None]
+    return centred - slope_x - slope_y
+
+
+def _spread(values: Floats, weights: Floats, power: Floats) -> tuple[Floats, Floats]:
+    """Add each cell's power to the two strength knots around its code value; return (power, weight) sums (17,)."""
+    place = np.clip(values, 0, 1) * (STRENGTH_KNOTS - 1)
+    low = np.minimum(place.astype(int), STRENGTH_KNOTS - 2)
+    part = place - low
+    sums = [np.zeros(STRENGTH_KNOTS), np.zeros(STRENGTH_KNOTS)]
+    for knot, share in ((low, (1 - part) ** 2), (low + 1, part**2)):
+        sums[0] += np.bincount(knot.ravel(), (weights * share * power).ravel(), STRENGTH_KNOTS)
+        sums[1] += np.bincount(knot.ravel(), (weights * share).ravel(), STRENGTH_KNOTS)
+    return sums[0], sums[1]
+
+
+def measure(tally: Tally, base: Image, grain: Image, guide: Image) -> None:
+    """Add one picture's grain (H, W, 3) to the tally; `guide` decides what is flat, `base` the code values."""
+    if min(base.shape[:2]) < CELL:
+        return
+    flat = flatness(guide) + 1e-9
+    for channel in range(3):
+        noise = _cells(grain[:, :, channel])
+        value = _cells(base[:, :, channel]).mean(axis=(2, 3))
+        inside = flat * ((value > 0.004) & (value < 0.996))
+        power, weight = _spread(value, inside, noise.var(axis=(2, 3)))
+        tally.power[channel] += power
+        tally.weight[channel] += weight
+    _measure_products(tally, grain, flat)
+    _measure_spectrum(tally, base, grain, flat)
+
+
+def _measure_products(tally: Tally, grain: Image, flat: Floats) -> None:
+    cells = [_cells(grain[:, :, c]) for c in range(3)]
+    cells = [c - c.mean(axis=(2, 3), keepdims=True) for c in cells]
+    scale = np.sqrt(sum((c**2).mean(axis=(2, 3)) for c in cells)) + 1e-6
+    for i in range(3):
+        for j in range(3):
+            tally.products[i, j] += float(((cells[i] * cells[j]).mean(axis=(2, 3)) * flat / scale**2).sum())
+
+
+def _measure_spectrum(tally: Tally, base: Image, grain: Image, flat: Floats) -> None:
+    if min(base.shape[:2]) < BLOCK:
+        return
+    window = np.hanning(BLOCK + 1)[:BLOCK]
+    window = np.outer(window, window) / np.sqrt((window**2).mean() ** 2)
+    luma, value = grain @ LUMA.astype(np.float32), base @ LUMA.astype(np.float32)
+    span = BLOCK // CELL
+    for y in range(0, luma.shape[0] - BLOCK + 1, BLOCK // 2):
+        for x in range(0, luma.shape[1] - BLOCK + 1, BLOCK // 2):
+            cells = flat[y // CELL : y // CELL + span, x // CELL : x // CELL + span]
+            weight = float(cells.mean()) ** 2
+            if weight > 1e-4:
+                _add_block(tally, luma[y : y + BLOCK, x : x + BLOCK], window, weight, float(value[y : y + BLOCK, x : x + BLOCK].mean()))
+
+
+def _add_block(tally: Tally, block: NDArray[np.floating], window: Floats, weight: float, value: float) -> None:
+    block = block - block.mean()
+    power = np.abs(np.fft.rfft2(block * window)) ** 2 / BLOCK**2
+    power /= float(block.var()) + FLOOR**2
+    shares = node_shares(value)
+    tally.spectrum += weight * shares[:, None, None] * power
+    tally.mass += weight * shares
+
+
+def node_shares(value: float) -> Floats:
+    """Return how much each spectrum node counts at a code value: linear between nodes, constant beyond, sum 1."""
+    return np.array([np.interp(value, NODES, np.eye(len(NODES))[n]) for n in range(len(NODES))])
+
+
+def measure_profile(samples: Sequence[Sample], remove: Remove, height: int, *, deliver: Deliver | None = None, rounds: int = 2) -> GrainProfile:
+    """Return the profile of a shot's grain, as code values of the samples' encoding.
+
+    `remove` gives the grain of a picture; `deliver` (identity by default) stores a picture as the source file does, so that
+    chroma subsampling and code steps bias both measurements alike; `rounds` corrections by synthesis follow the first look.
+    """
+    kept = [(sample, _base(sample.source, remove)) for sample in samples]
+    first = Tally()
+    for sample, base in kept:
+        measure(first, base, sample.source - base, base)
+    profile = _encode(height, first.strength(), first.radial(), first.correlation())
+    for turn in range(rounds):
+        profile = _corrected(profile, first, _again(profile, kept, remove, deliver, turn))
+    return profile
+
+
+def _base(source: Image, remove: Remove) -> Image:
+    return source - remove(source)
+
+
+def _again(profile: GrainProfile, kept: Sequence[tuple[Sample, Image]], remove: Remove, deliver: Deliver | None, turn: int) -> Tally:
+    """Measure the profile's own grain, laid on the bases and removed again."""
+    tally = Tally()
+    for index, (_, base) in enumerate(kept):
+        plan = prepare(profile, GrainLook(), profile.height, base.shape[1])
+        made = base + render(plan, base, seed=0x6A09E667 + turn, frame=index)
+        made = deliver(made) if deliver else made
+        again = _base(made, remove)
+        measure(tally, again, made - again, base)
+    return tally
+
+
+def _corrected(profile: GrainProfile, wanted: Tally, got: Tally) -> GrainProfile:
+    strength = profile.strength_curve() * np.clip(wanted.strength() / got.strength(), 0.5, 2)
+    wanted_db, wanted_lobe = wanted.radial()
+    got_db, got_lobe = got.radial()
+    spectrum = profile.spectrum_db() + np.clip(wanted_db - got_db, -6, 6)
+    lobe = profile.direction_db() + np.clip(wanted_lobe - got_lobe, -3, 3)
+    pairs = profile.correlation_matrix()[[0, 0, 1], [1, 2, 2]] + wanted.correlation() - got.correlation()
+    return _encode(profile.height, strength, (spectrum, lobe), np.clip(pairs, -1, 1))
+
+
+def _encode(height: int, strength: Floats, spectrum: tuple[Floats, Floats], correlation: Floats) -> GrainProfile:
+    """Round to codes; the spectrum is shifted to a peak of 0 dB and held above -45 dB, which no eye and no file keeps."""
+    level, lobe = spectrum
+    level = np.maximum(level - level.max(axis=1, keepdims=True), -45)
+    kept = np.where(strength > 2.0**-12, strength, 0.0)
+    return encode_profile(height, kept, level, lobe, correlation)
