@@ -147,14 +147,7 @@ def symbols(shot: GrainShot) -> bytes:
     numbers = shot.start.to_bytes(4, "little") + shot.frames.to_bytes(4, "little") + shot.seed.to_bytes(8, "little")
     head = numbers + bytes([shot.hold]) + profile.height.to_bytes(2, "little")
     rows = (strength, (*small, *shot.gains), texture.splits, (code for vector in texture.codes for code in vector))
-    return (
-        head
-        + high
-        + low
-        + bytes(code & 255 for code in (*small, *shot.gains))
-        + bytes(texture.splits)
-        + bytes(code & 255 for code in vectors)
-    )
+    return head + bytes(code >> 8 for code in strength) + bytes(int(code) & 255 for row in rows for code in row)
 
 
 def _body(shot: GrainShot, picture: bytes) -> bytes:
