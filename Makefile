@@ -36,7 +36,7 @@ generate: $(VENV)/.demo-installed
 
 $(VENV)/.%-installed: $(INSTALLED_FROM) | $(BIN)/python
 	@echo "Installing GrainLayer with what '$*' needs into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cpu,$*]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[cpu,$*]'
 	@touch $@
 
 $(BIN)/python:
