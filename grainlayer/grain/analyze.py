@@ -33,13 +33,20 @@ FLAT = 0.008
 FLOOR = 2.0**-14
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sample:
-    """Hold one picture of the shot, or a part of it, in code values: the `source`, and where it lies."""
+    """Hold one picture of the shot, or a part of it, in code values: the `source`, and where (y, x) it lies."""
 
     source: Image
     frame: int = 0
     origin: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Split(Sample):
+    """Hold a sample with its `base`."""
+
+    base: Image = field(kw_only=True)
 
 
 @dataclass
@@ -107,19 +114,19 @@ def _radial_weights() -> tuple[Floats, Floats]:
 
 def flatness(base: Image) -> Floats:
     """Return how flat each cell of 16x16 pixels is, 0..1, (H//16, W//16), from the base's own variation."""
-    luma = _cells(base @ LUMA.astype(np.float32))
-    variation = _detrended(luma).std(axis=(2, 3))
+    luma = cells_of(base @ LUMA.astype(np.float32))
+    variation = detrended(luma).std(axis=(2, 3))
     return 1 / (1 + (variation / FLAT) ** 4)
 
 
-def _cells(plane: NDArray[np.floating], size: int = CELL) -> Floats:
+def cells_of(plane: NDArray[np.floating], size: int = CELL) -> Floats:
     """Return (rows, columns, size, size): the whole cells of a plane."""
     rows, columns = plane.shape[0] // size, plane.shape[1] // size
     part = plane[: rows * size, : columns * size].astype(np.float64)
     return part.reshape(rows, size, columns, size).swapaxes(1, 2)
 
 
-def _detrended(cells: Floats) -> Floats:
+def detrended(cells: Floats) -> Floats:
     """Remove from each cell its mean and slopes."""
     size = cells.shape[-1]
     ramp = (np.arange(size) - (size - 1) / 2) / np.sqrt((size**2 - 1) / 12)
@@ -147,8 +154,8 @@ def measure(tally: Tally, base: Image, grain: Image, guide: Image) -> None:
         return
     flat = flatness(guide) + 1e-9
     for channel in range(3):
-        noise = _cells(grain[:, :, channel])
-        value = _cells(base[:, :, channel]).mean(axis=(2, 3))
+        noise = cells_of(grain[:, :, channel])
+        value = cells_of(base[:, :, channel]).mean(axis=(2, 3))
         inside = flat * ((value > 0.004) & (value < 0.996))
         power, weight = _spread(value, inside, noise.var(axis=(2, 3)))
         tally.power[channel] += power
@@ -158,7 +165,7 @@ def measure(tally: Tally, base: Image, grain: Image, guide: Image) -> None:
 
 
 def _measure_products(tally: Tally, grain: Image, flat: Floats) -> None:
-    cells = [_cells(grain[:, :, c]) for c in range(3)]
+    cells = [cells_of(grain[:, :, c]) for c in range(3)]
     cells = [c - c.mean(axis=(2, 3), keepdims=True) for c in cells]
     scale = np.sqrt(sum((c**2).mean(axis=(2, 3)) for c in cells)) + 1e-6
     for i in range(3):
@@ -195,36 +202,39 @@ def node_shares(value: float) -> Floats:
     return np.array([np.interp(value, NODES, np.eye(len(NODES))[n]) for n in range(len(NODES))])
 
 
-def measure_profile(samples: Sequence[Sample], remove: Remove, height: int, *, deliver: Deliver | None = None, rounds: int = 2) -> GrainProfile:
+def split_samples(samples: Sequence[Sample], remove: Remove) -> list[Split]:
+    """Return the samples with their bases."""
+    return [Split(s.source, s.frame, s.origin, base=s.source - remove(s.source)) for s in samples]
+
+
+def measure_profile(
+    samples: Sequence[Split], remove: Remove, height: int, *, deliver: Deliver | None = None, rounds: int = 2
+) -> GrainProfile:
     """Return the profile of a shot's grain, as code values of the samples' encoding.
 
     `remove` gives the grain of a picture; `deliver` (identity by default) stores a picture as the source file does, so that
     chroma subsampling and code steps bias both measurements alike; `rounds` corrections by synthesis follow the first look.
     """
-    kept = [(sample, _base(sample.source, remove)) for sample in samples]
     first = Tally()
-    for sample, base in kept:
-        measure(first, base, sample.source - base, base)
+    for sample in samples:
+        measure(first, sample.base, sample.source - sample.base, sample.base)
     profile = _encode(height, first.strength(), first.radial(), first.correlation())
     for turn in range(rounds):
-        profile = _corrected(profile, first, _again(profile, kept, remove, deliver, turn))
+        tally = Tally()
+        for index, sample in enumerate(samples):
+            base, grain = lay_again(profile, sample, index, turn, remove, deliver)
+            measure(tally, base, grain, sample.base)
+        profile = _corrected(profile, first, tally)
     return profile
 
 
-def _base(source: Image, remove: Remove) -> Image:
-    return source - remove(source)
-
-
-def _again(profile: GrainProfile, kept: Sequence[tuple[Sample, Image]], remove: Remove, deliver: Deliver | None, turn: int) -> Tally:
-    """Measure the profile's own grain, laid on the bases and removed again."""
-    tally = Tally()
-    for index, (_, base) in enumerate(kept):
-        plan = prepare(profile, GrainLook(), profile.height, base.shape[1])
-        made = base + render(plan, base, seed=0x6A09E667 + turn, frame=index)
-        made = deliver(made) if deliver else made
-        again = _base(made, remove)
-        measure(tally, again, made - again, base)
-    return tally
+def lay_again(profile: GrainProfile, sample: Split, index: int, turn: int, remove: Remove, deliver: Deliver | None) -> tuple[Image, Image]:
+    """Return (base, grain) of the profile's own grain, laid on a sample's base and removed again."""
+    plan = prepare(profile, GrainLook(), profile.height, sample.base.shape[1])
+    made = sample.base + render(plan, sample.base, seed=0x6A09E667 + turn, frame=index)
+    made = deliver(made) if deliver else made
+    grain = remove(made)
+    return made - grain, grain
 
 
 def _corrected(profile: GrainProfile, wanted: Tally, got: Tally) -> GrainProfile:

@@ -1,0 +1,1 @@
+"""Run whole files through the effect, shot by shot, with progress."""

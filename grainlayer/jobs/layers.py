@@ -1,0 +1,177 @@
+"""Split whole files into layers, and lay new grain on whole files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grainlayer.effect import Effect, Request, view
+from grainlayer.errors import MediaError
+from grainlayer.jobs.encode import check_output
+from grainlayer.jobs.progress import progress
+from grainlayer.jobs.shots import ShotGrain, find_shots, given_shots, measure_shot
+from grainlayer.params import GrainSource, ShotParams
+from grainlayer.picture.media import Frame, MediaInfo, Reader, Writer, create_media, open_media, output_format
+from grainlayer.picture.planes import from_image, join_planes, split_planes, to_image
+from grainlayer.picture.samples import SampleFormat
+from grainlayer.types import Image, Layers
+
+GRAIN_NOTE = {"grainlayer": "grain plus half the range; recombine with the base by Linear Light at 50 %"}
+FLOAT_NOTE = {"grainlayer": "signed grain; recombine with the base by Add"}
+
+
+@dataclass(frozen=True)
+class LayerSettings:
+    """Say how to split or regrain."""
+
+    params: ShotParams = field(default_factory=ShotParams)
+    device: str = "auto"
+    model: str | None = None
+    shots: tuple[int, ...] | None = None
+    fields: str = "refuse"
+    codec: str | None = None
+    overwrite: bool = False
+
+
+@dataclass
+class Error:
+    """Follow the difference between base + grain and the source, in code steps of the format."""
+
+    worst: float = 0.0
+    total: float = 0.0
+    samples: int = 0
+
+    def add(self, source: NDArray[np.generic], again: NDArray[np.generic], step: float) -> None:
+        """Add one plane."""
+        gap = np.abs(source.astype(np.float64) - again.astype(np.float64)) / step
+        self.worst = max(self.worst, float(gap.max(initial=0)))
+        self.total += float((gap**2).sum())
+        self.samples += gap.size
+
+    def summary(self) -> dict[str, float]:
+        """Return the worst and the root-mean-square difference."""
+        return {"worst_steps": round(self.worst, 4), "rms_steps": round((self.total / max(self.samples, 1)) ** 0.5, 5)}
+
+
+def shots_of(reader: Reader, settings: LayerSettings) -> list[tuple[int, int]]:
+    """Return the file's shots: given, or found; stills are one shot a picture."""
+    if settings.shots is not None:
+        return given_shots(list(settings.shots), reader.count())
+    shots = find_shots(reader)
+    if not shots:
+        raise MediaError(f"{reader.info.path} holds no pictures; choose another file.")
+    return shots
+
+
+def rendered(effect: Effect, reader: Reader, settings: LayerSettings) -> Iterator[tuple[Frame, Request, Layers]]:
+    """Yield each frame with its request and its layers, shot by shot."""
+    for start, stop in shots_of(reader, settings):
+        grain = measure_for(effect, reader, start, stop, settings.params)
+        for frame in reader.frames(start, stop):
+            image = to_image(frame.planes, reader.info.format, reader.info.tags)
+            profile, texture, level = (grain.profile, grain.texture, grain.level) if grain else (None, None, None)
+            request = Request(image[None], frame.index, settings.params, profile, texture, level)
+            yield frame, request, effect.layers(request)
+
+
+def measure_for(effect: Effect, reader: Reader, start: int, stop: int, params: ShotParams) -> ShotGrain | None:
+    """Measure a shot, unless nothing that is asked for depends on it."""
+    needs_level = params.removal > 0
+    needs_profile = params.grain_source is GrainSource.RESYNTHESISED
+    return measure_shot(effect, reader, start, stop, params) if needs_level or needs_profile else None
+
+
+class LayerWriter:
+    """Write base and grain so that they recombine: exactly in lossless files, against the base as stored in lossy ones."""
+
+    def __init__(self, info: MediaInfo, base: Writer, grain: Writer, base_format: SampleFormat, grain_format: SampleFormat) -> None:
+        """Take the two writers and their sample formats."""
+        self.info, self.base, self.grain = info, base, grain
+        self.base_format, self.grain_format = base_format, grain_format
+
+    def write(self, frame: Frame, source: Image, base: Image) -> None:
+        """Write one frame's layers; the source is taken as the base's format stores it."""
+        stored = stored_planes(frame, source, self.info, self.base_format)
+        rounded = from_image(base, self.base_format, self.info.tags, like=stored)
+        kept, grain = split_planes(stored, rounded, self.base_format)
+        self.base.write(replace(frame, planes=kept))
+        self.grain.write(replace(frame, planes=grain))
+
+
+def stored_planes(frame: Frame, source: Image, info: MediaInfo, target: SampleFormat) -> tuple[NDArray[Any], ...]:
+    """Return the source's planes in a format: as they are where it is their own."""
+    return frame.planes if target == info.format else from_image(source, target, info.tags, like=frame.planes)
+
+
+def split(source: Path, base: Path, grain: Path, result: Path | None, settings: LayerSettings) -> dict[str, Any]:
+    """Write base, grain and optionally the re-graded result of `source`, then read them back and measure the recombination."""
+    outs = [path for path in (base, grain, result) if path is not None]
+    for path in outs:
+        check_output(path, overwrite=settings.overwrite)
+    began = time.monotonic()
+    effect = Effect(settings.device, settings.model)
+    with open_media(source, fields=settings.fields) as reader, ExitStack() as stack:
+        info = reader.info
+        count = reader.count()
+        writers = [_open(stack, path, settings, info, source, index) for index, path in enumerate(outs)]
+        formats = [output_format(path, info, settings.codec) for path in outs]
+        pair = LayerWriter(info, writers[0], writers[1], formats[0], formats[1])
+        bar = stack.enter_context(progress("Splitting", count))
+        for frame, request, layers in rendered(effect, reader, settings):
+            if layers.base is None:
+                continue
+            pair.write(frame, request.source, layers.base)
+            if result is not None:
+                shown = from_image(view(request, layers), formats[2], info.tags, like=frame.planes)
+                writers[2].write(replace(frame, planes=shown))
+            bar.step()
+    error = recombination(source, base, grain, settings)
+    report: dict[str, Any] = {"base": str(base), "grain": str(grain), "result": str(result) if result else None, "frames": count}
+    return report | {"recombination": error, "seconds": round(time.monotonic() - began, 2)}
+
+
+def _open(stack: ExitStack, path: Path, settings: LayerSettings, info: MediaInfo, source: Path, index: int) -> Writer:
+    note = (GRAIN_NOTE if not output_format(path, info, settings.codec).floating else FLOAT_NOTE) if index == 1 else {}
+    audio = None if index == 1 else source
+    writer = create_media(path, codec=settings.codec, like=info, audio_from=audio, metadata=note, overwrite=settings.overwrite)
+    return stack.enter_context(writer)
+
+
+def recombination(source: Path, base: Path, grain: Path, settings: LayerSettings) -> dict[str, float]:
+    """Read base and grain back and return how far their sum is from the source, in steps of the base's format."""
+    error = Error()
+    with open_media(source, fields=settings.fields) as a, open_media(base) as b, open_media(grain) as c, progress("Checking", a.count()) as bar:
+        target = b.info.format
+        for original, lower, upper in zip(a.frames(), b.frames(), c.frames(), strict=True):
+            image = None if target == a.info.format else to_image(original.planes, a.info.format, a.info.tags)
+            wanted = original.planes if image is None else stored_planes(original, image, a.info, target)
+            again = join_planes(lower.planes, upper.planes, target)
+            for left, right in zip(wanted, again, strict=True):
+                error.add(left, right, 1 / 1024 if target.floating else 1.0)
+            bar.step()
+    return error.summary()
+
+
+def regrain(source: Path, out: Path, settings: LayerSettings) -> dict[str, Any]:
+    """Write `source` with the grain that the parameters ask for."""
+    check_output(out, overwrite=settings.overwrite)
+    began = time.monotonic()
+    effect = Effect(settings.device, settings.model)
+    with open_media(source, fields=settings.fields) as reader, ExitStack() as stack:
+        info = reader.info
+        count = reader.count()
+        target = output_format(out, info, settings.codec)
+        writer = stack.enter_context(create_media(out, codec=settings.codec, like=info, audio_from=source, overwrite=settings.overwrite))
+        bar = stack.enter_context(progress("Regraining", count))
+        for frame, request, layers in rendered(effect, reader, settings):
+            shown = from_image(view(request, layers), target, info.tags, like=frame.planes)
+            writer.write(replace(frame, planes=shown))
+            bar.step()
+    return {"output": str(out), "frames": count, "seconds": round(time.monotonic() - began, 2)}

@@ -1,0 +1,150 @@
+"""Find a file's shots and measure each one's grain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grainlayer.codec.stream import GrainShot
+from grainlayer.effect import Effect, Request
+from grainlayer.grain.analyze import Sample, measure_profile, split_samples
+from grainlayer.grain.profile import GrainProfile
+from grainlayer.grain.texture import TextureMap, plain_map
+from grainlayer.grain.vectorize import measure_texture
+from grainlayer.inference.remove import LevelEstimate, Strength, estimate_level
+from grainlayer.jobs.progress import progress
+from grainlayer.params import LevelMode, ShotParams
+from grainlayer.picture.cuts import CutDetector, shrink
+from grainlayer.picture.encoding import to_model
+from grainlayer.picture.media import MediaInfo, Reader
+from grainlayer.picture.planes import from_image, to_image
+from grainlayer.types import Image
+
+SAMPLES = 8
+"""Pictures of a shot that are measured."""
+PART = 512
+"""Side of the squares measured in pictures of more than WHOLE pixels; a multiple of 16."""
+WHOLE = 1_100_000
+PARTS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class ShotGrain:
+    """Hold what was measured of one shot: the strength told to the remover, the profile, the texture map."""
+
+    start: int
+    stop: int
+    level: Strength
+    profile: GrainProfile
+    texture: TextureMap
+
+
+def find_shots(reader: Reader) -> list[tuple[int, int]]:
+    """Return the shots of a movie as (start, stop) frame indices, covering it without gaps."""
+    detector = CutDetector()
+    count = 0
+    with progress("Finding shots", reader.info.frames) as bar:
+        for frame in reader.frames():
+            detector.add(shrink(frame.planes[0], reader.info.format))
+            count += 1
+            bar.step()
+    starts = detector.finish()
+    return list(zip(starts, [*starts[1:], count], strict=True)) if count else []
+
+
+def given_shots(starts: list[int], count: int) -> list[tuple[int, int]]:
+    """Return shots from the first frames a user gave; 0 is always one of them."""
+    inside = sorted({0, *(s for s in starts if 0 < s < count)})
+    return list(zip(inside, [*inside[1:], count], strict=True))
+
+
+def sample_frames(start: int, stop: int) -> list[int]:
+    """Return evenly spread frames of a shot, at most SAMPLES, none at its very ends."""
+    count = min(SAMPLES, stop - start)
+    return [start + int((stop - start) * (i + 0.5) / count) for i in range(count)]
+
+
+def read_samples(reader: Reader, start: int, stop: int) -> list[Sample]:
+    """Read the pictures of a shot that are measured; of large ones, squares that move from picture to picture."""
+    samples: list[Sample] = []
+    for turn, index in enumerate(sample_frames(start, stop)):
+        frame = next(iter(reader.frames(index, index + 1)))
+        image = to_image(frame.planes, reader.info.format, reader.info.tags)
+        samples += [Sample(part, index, origin) for part, origin in _parts(image, turn)]
+    return samples
+
+
+def _parts(image: Image, turn: int) -> Iterator[tuple[Image, tuple[int, int]]]:
+    height, width = image.shape[:2]
+    if height * width <= WHOLE:
+        yield image, (0, 0)
+        return
+    rng = np.random.Generator(np.random.Philox(key=turn))
+    tall, wide = min(PART, height // 16 * 16), min(PART, width // 16 * 16)
+    for _ in range(PARTS):
+        y = int(rng.integers(0, (height - tall) // 16 + 1)) * 16
+        x = int(rng.integers(0, (width - wide) // 16 + 1)) * 16
+        yield np.ascontiguousarray(image[y : y + tall, x : x + wide]), (y, x)
+
+
+def measure_shot(effect: Effect, reader: Reader, start: int, stop: int, params: ShotParams) -> ShotGrain:
+    """Measure the grain of one shot."""
+    info = reader.info
+    samples = read_samples(reader, start, stop)
+    coded = [to_model(params.encoding, sample.source) for sample in samples]
+    manual = params.level_mode is LevelMode.MANUAL
+    level: Strength = params.level if manual else estimate_level(coded, effect.device)
+
+    def remove(image: Image) -> Image:
+        layers = effect.layers(Request(image[None], 0, remover_params(params), level=level))
+        return layers.grain if layers.grain is not None else np.zeros_like(image)
+
+    def deliver(image: Image) -> Image:
+        return to_image(from_image(image, info.format, info.tags), info.format, info.tags)
+
+    split = split_samples(samples, remove)
+    profile = measure_profile(split, remove, info.height, deliver=deliver)
+    texture = measure_texture(split, profile, remove, info.height, info.width, deliver=deliver)
+    return ShotGrain(start, stop, level, profile, texture)
+
+
+def remover_params(params: ShotParams) -> ShotParams:
+    """Return the parameters of a full removal, the grain left as it is."""
+    return ShotParams(
+        quality=params.quality, encoding=params.encoding, level_mode=params.level_mode, level=params.level, profile=params.profile
+    )
+
+
+def plain_shot(info: MediaInfo, start: int, stop: int, profile: GrainProfile) -> ShotGrain:
+    """Return a shot whose profile was given."""
+    curve = profile.strength_curve().astype(np.float32)
+    return ShotGrain(start, stop, LevelEstimate(curve), profile, plain_map(info.width, info.height))
+
+
+class GainMeter:
+    """Follow how much stronger each frame's grain is than its shot's: flicker, in sixteenths of an octave."""
+
+    def __init__(self, profile: GrainProfile) -> None:
+        """Take the strength expected by code value from the profile."""
+        self.curve = LevelEstimate(profile.strength_curve().astype(np.float32))
+        self.ratios: list[float] = []
+
+    def add(self, base: Image, grain: Image) -> None:
+        """Measure one frame, on every eighth pixel."""
+        expected = self.curve.lookup(np.ascontiguousarray(base[4::8, 4::8]))
+        power = float(np.mean(np.square(grain[4::8, 4::8], dtype=np.float64)))
+        self.ratios.append(0.5 * float(np.log2((power + 1e-12) / (float(np.mean(expected**2)) + 1e-12))))
+
+    def codes(self) -> tuple[int, ...]:
+        """Return a code a frame: 0 unless the frame differs from the shot's median by more than measuring errors do."""
+        values: NDArray[np.float64] = np.array(self.ratios)
+        rounded = np.round(16 * (values - np.median(values))).astype(int)
+        return tuple(int(np.clip(code, -48, 48)) if abs(code) > 2 else 0 for code in rounded)
+
+
+def shot_packet(grain: ShotGrain, gains: tuple[int, ...], params: ShotParams) -> GrainShot:
+    """Return the shot as the stream stores it."""
+    return GrainShot(grain.start, grain.stop - grain.start, grain.profile, grain.texture, params.grain_seed, gains, params.grain_hold)
