@@ -6,7 +6,6 @@ grain is the Boolean model's Gaussian approximation, new on every frame. 720p, 2
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -122,14 +121,3 @@ def _frame(picture: Codes, number: int) -> av.VideoFrame:
     frame.pts, frame.time_base = number, Fraction(1, RATE)
     frame.color_primaries = frame.color_trc = 1
     return frame
-
-
-def read_luma(path: Path) -> Iterator[Codes]:
-    """Yield the luma planes of a movie, (H, W), as stored."""
-    with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
-            yield frame.reformat(format="gray10le").to_ndarray() if "10" not in frame.format.name else _luma(frame)
-
-
-def _luma(frame: av.VideoFrame) -> Codes:
-    return frame.to_ndarray()
