@@ -1,0 +1,277 @@
+"""Parse the command line and print: no work is done here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from grainlayer import __version__
+from grainlayer.errors import GrainlayerError, ParamError
+from grainlayer.params import Effect as EffectName
+from grainlayer.params import Group, Kind, Param, ShotParams, defaults_for, find, for_effect, plain
+
+if TYPE_CHECKING:
+    from grainlayer.jobs.layers import LayerSettings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+SKIPPED = ("view", "shot_uid", "follow", "profile_data")
+"""Parameters that only a host needs."""
+
+
+class ParamType(click.ParamType):
+    """Let the parameter table read and check an option."""
+
+    def __init__(self, param: Param) -> None:
+        """Take the table's row."""
+        self.param = param
+        self.name = {Kind.FLOAT: "number", Kind.INT: "integer", Kind.BOOL: "on|off"}.get(param.kind, "text")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the checked value, or fail as click's own types do (exit 2)."""
+        try:
+            return self.param.parse(value) if isinstance(value, str) else self.param.check(value)
+        except ParamError as error:
+            self.fail(str(error), param, ctx)
+
+
+def param_options(effect: EffectName, groups: tuple[Group, ...]) -> Callable[[Command], Command]:
+    """Return a decorator that adds an option for every parameter of these groups."""
+
+    def decorate(command: Command) -> Command:
+        for param in reversed(for_effect(effect)):
+            if param.group in groups and param.key not in SKIPPED:
+                command = click.option(param.flag, param.key, type=ParamType(param), default=None, help=_help(param))(command)
+        return command
+
+    return decorate
+
+
+def _help(param: Param) -> str:
+    span = f"{plain(param.low)} to {plain(param.high)}" if param.kind in (Kind.FLOAT, Kind.INT) else ", ".join(param.menu)
+    shown = f"{'on' if param.default else 'off'}" if isinstance(param.default, bool) else str(param.default)
+    return f"{param.hint} [{'; '.join(part for part in (span, f'default {shown}' if shown else '') if part)}]"
+
+
+def common(command: Command) -> Command:
+    """Add the options that every command has."""
+    for option in (
+        click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout."),
+        click.option("--device", default="auto", show_default=True, help="Where networks run: auto, cpu, cuda, tensorrt, coreml, directml."),
+        click.option("--model", default=None, help="A removal model by its id; see `grainlayer models`."),
+        click.option("--fields", type=click.Choice(["refuse", "progressive"]), default="refuse", help="How interlaced material is treated."),
+        click.option("--shots", default=None, help="First frames of the shots, as 0,48,120; found by themselves otherwise."),
+    ):
+        command = option(command)
+    return command
+
+
+def read_params(effect: EffectName, values: Mapping[str, Any]) -> ShotParams:
+    """Return an effect's parameters, with those given on the command line."""
+    from dataclasses import replace
+
+    given = {key: value for key, value in values.items() if value is not None}
+    for key in given:
+        find(key)
+    return replace(defaults_for(effect), **given)
+
+
+def read_shots(text: str | None) -> tuple[int, ...] | None:
+    """Return the first frames that --shots names."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise click.UsageError(f"--shots takes frame numbers separated by commas, as 0,48,120; got {text!r}.") from error
+
+
+def read_range(text: str | None) -> tuple[int, int] | None:
+    """Return --frames A-B, both included, as a half-open range."""
+    if text is None:
+        return None
+    first, _, last = text.partition("-")
+    if not first.isdigit() or (last and not last.isdigit()) or (last and int(last) < int(first)):
+        raise click.UsageError(f"--frames takes a range such as 24-47, or one frame; got {text!r}.")
+    return int(first), int(last or first) + 1
+
+
+def show(report: Mapping[str, Any], as_json: bool) -> None:
+    """Print what was done: a line a fact, or one JSON object."""
+    if as_json:
+        print(json.dumps(report))
+        return
+    for key, value in report.items():
+        if value not in (None, [], {}):
+            print(f"{key.replace('_', ' '):>16}  {value}")
+
+
+def layer_settings(effect: EffectName, values: dict[str, Any]) -> LayerSettings:
+    """Return the settings of `split`, `regrain` and `analyze` from all of a command's options."""
+    from grainlayer.jobs.layers import LayerSettings
+
+    kept = {key: values.pop(key) for key in ("device", "model", "fields", "overwrite", "codec")}
+    return LayerSettings(shots=read_shots(values.pop("shots")), params=read_params(effect, values), **kept)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="grainlayer")
+def cli() -> None:
+    """Split film grain from a picture, keep it as a few kilobits a second, put it back at any strength."""
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--base", type=click.Path(path_type=Path), required=True, help="The picture without grain.")
+@click.option("--grain", type=click.Path(path_type=Path), required=True, help="The grain alone.")
+@click.option("--result", type=click.Path(path_type=Path), default=None, help="The picture with its grain re-graded.")
+@click.option("--codec", default=None, help="Codec of movies written: ffv1, prores, dnxhr, h264, h265, av1; by the suffix otherwise.")
+@param_options(EffectName.GRAIN_SPLIT, (Group.GENERAL, Group.REMOVAL, Group.GRAIN))
+@common
+def split(source: Path, base: Path, grain: Path, result: Path | None, as_json: bool, **values: Any) -> None:
+    """Write the layers of SOURCE: a movie, a still, or a sequence such as shot.%04d.exr."""
+    from grainlayer.jobs.layers import split as run
+
+    show(run(source, base, grain, result, layer_settings(EffectName.GRAIN_SPLIT, values)), as_json)
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
+@click.option("--base-codec", type=click.Choice(["av1", "hevc", "h264", "vvc", "prores", "ffv1"]), default="av1", show_default=True)
+@click.option("--crf", type=float, default=None, help="Constant quality of the base, in its codec's scale.")
+@click.option("--bitrate", type=int, default=None, help="Bitrate of the base, kb/s, instead of --crf.")
+@click.option("--preset", default=None, help="Speed preset of the base's encoder.")
+@param_options(EffectName.GRAIN_SPLIT, (Group.GENERAL, Group.REMOVAL, Group.GRAIN))
+@common
+def encode(source: Path, output: Path, base_codec: str, as_json: bool, crf: float | None, bitrate: int | None, preset: str | None, **values: Any) -> None:
+    """Encode SOURCE into a grain-free base and a grain stream, in one file. An interrupted encode goes on where it stopped."""
+    from grainlayer.jobs.encode import EncodeSettings
+    from grainlayer.jobs.encode import encode as run
+
+    if crf is not None and bitrate is not None:
+        raise click.UsageError("--crf and --bitrate exclude each other; give one of them.")
+    kept = {key: values.pop(key) for key in ("device", "model", "fields", "overwrite")}
+    shots = read_shots(values.pop("shots"))
+    params = read_params(EffectName.GRAIN_SPLIT, values)
+    settings = EncodeSettings(codec=base_codec, crf=crf, bitrate=bitrate, preset=preset, params=params, shots=shots, **kept)
+    show(run(source, output, settings), as_json)
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
+@click.option("--grain", type=click.FloatRange(0, 16), default=1.0, show_default=True, help="Strength of the grain; 0 is the base alone.")
+@click.option("--frames", default=None, help="Only these frames, as 24-47.")
+@click.option("--codec", default=None, help="Codec of the movie written: ffv1, prores, dnxhr, h264, h265, av1; by the suffix otherwise.")
+@click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout.")
+@param_options(EffectName.GRAIN_SPLIT, (Group.GRAIN,))
+def decode(source: Path, output: Path, grain: float, frames: str | None, codec: str | None, overwrite: bool, as_json: bool, **values: Any) -> None:
+    """Decode SOURCE, a file of ours, with its grain at any strength."""
+    from grainlayer.jobs.decode import DecodeSettings
+    from grainlayer.jobs.decode import decode as run
+
+    params = read_params(EffectName.GRAIN_SPLIT, values)
+    show(run(source, output, DecodeSettings(grain, read_range(frames), params, codec, overwrite)), as_json)
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout.")
+@click.option("--plot", type=click.Path(path_type=Path), default=None, help="Draw each shot's strength curve and spectrum into this PNG.")
+@click.option("--overwrite", is_flag=True, help="Replace a plot that exists.")
+def info(source: Path, as_json: bool, plot: Path | None, overwrite: bool) -> None:
+    """Tell what is inside SOURCE: base, shots, bytes of each, profile. SOURCE may also be a profile (JSON)."""
+    from grainlayer.jobs.inspect import describe, draw, in_words
+
+    report, profiles = describe(source)
+    if plot is not None:
+        draw(profiles, plot, overwrite=overwrite)
+        report["plot"] = str(plot)
+    if as_json:
+        print(json.dumps(report))
+    else:
+        print(in_words(report))
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The profile, JSON.")
+@click.option("--frames", default=None, help="Only these frames, as 24-47.")
+@click.option("--plot", type=click.Path(path_type=Path), default=None, help="Draw the strength curve and spectrum into this PNG.")
+@param_options(EffectName.GRAIN_SPLIT, (Group.GENERAL, Group.REMOVAL))
+@common
+def analyze(source: Path, output: Path, frames: str | None, plot: Path | None, as_json: bool, **values: Any) -> None:
+    """Measure the grain of SOURCE and write its profile."""
+    from grainlayer.jobs.inspect import analyze as run
+
+    settings = layer_settings(EffectName.GRAIN_SPLIT, values | {"codec": None})
+    show(run(source, output, settings, read_range(frames), plot), as_json)
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
+@click.option("--profile", "profile_path", type=click.Path(path_type=Path), default=None, help="A profile written by `grainlayer analyze`.")
+@click.option("--codec", default=None, help="Codec of the movie written: ffv1, prores, dnxhr, h264, h265, av1; by the suffix otherwise.")
+@param_options(EffectName.GRAIN_SYNTH, (Group.GENERAL, Group.GRAIN))
+@click.option("--amount", "grain_amount", type=ParamType(find("grain_amount")), default=None, help="The same as --grain-amount.")
+@common
+def regrain(source: Path, output: Path, profile_path: Path | None, as_json: bool, **values: Any) -> None:
+    """Lay new grain on SOURCE: a stock's, or that of a profile."""
+    from grainlayer.jobs.layers import regrain as run
+
+    if profile_path is not None and values.get("stock") is not None:
+        raise click.UsageError("--profile and --stock exclude each other; give one of them.")
+    if profile_path is not None:
+        values |= {"profile": "file", "profile_file": str(profile_path), "grain_source": "resynthesised"}
+    show(run(source, output, layer_settings(EffectName.GRAIN_SYNTH, values)), as_json)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout.")
+def models(as_json: bool) -> None:
+    """List the installed models and check their files."""
+    from grainlayer.jobs.inspect import list_models
+
+    report = list_models()
+    if as_json:
+        print(json.dumps(report))
+    else:
+        for row in report["models"]:
+            print(f"{row['id']:<20} {row['task']:<9} {row['bytes'] / 1e6:6.2f} MB  {row['licence']}  {row['state']}")
+
+
+def main() -> None:
+    """Run the command line: exit 0 done, 1 one-sentence error, 2 wrong usage, 130 interrupted."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(_fail("Interrupted; run the same command again to go on.", 130))
+    except KeyboardInterrupt:
+        sys.exit(_fail("Interrupted; run the same command again to go on.", 130))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except GrainlayerError as error:
+        sys.exit(_fail(str(error), 1))
+    except MemoryError:
+        sys.exit(_fail("There is not enough memory for this picture size; close other programs or use a smaller picture.", 1))
+    except OSError as error:
+        sys.exit(_fail(f"{error.filename or 'A file'} could not be used ({error.strerror or error}); check the path and the disk.", 1))
+
+
+def _fail(sentence: str, code: int) -> int:
+    print(f"grainlayer: {sentence}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()
