@@ -41,11 +41,11 @@ def library() -> ctypes.CDLL:
     raise GrainlayerError("The native kernels are not built; run `make` or `pip install -e .` in the project's folder.")
 
 
-def kernel(name: str, *types: Any) -> Callable[..., None]:
-    """Return the kernel `name`, taking arguments of these ctypes types and returning nothing; arrays are passed by `address`."""
+def kernel(name: str, *types: Any, result: Any = None) -> Callable[..., Any]:
+    """Return the kernel `name`, taking arguments of these ctypes types and returning `result`; arrays are passed by `address`."""
     function = getattr(library(), name)
     function.argtypes = types
-    function.restype = None
+    function.restype = result
     return function
 
 
