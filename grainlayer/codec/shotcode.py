@@ -62,7 +62,7 @@ def code_gains(coder: Coder, gains: tuple[int, ...], frames: int, most: int = MA
 
     Raise StreamError on gains out of range or more than `most`.
     """
-    if not coder.bit(Contexts([6000]), 0, int(bool(gains))):
+    if not coder.bit(Contexts([4000]), 0, int(bool(gains))):
         return ()
     if frames > most:
         raise StreamError(f"A shot of {frames} frames cannot hold gains of its own.")
@@ -85,7 +85,7 @@ def code_profile(coder: Coder, profile: GrainProfile | None, picture_height: int
     height = picture_height if same else coder.raw(given.height, 16)
     strength = _strength(coder, given.strength)
     spectrum = _spectrum(coder, given.spectrum)
-    direction = _chain(coder, given.direction, Signed([30000, 16000], [[36000, 30000, 26000, 20000]] * 2))
+    direction = _chain(coder, given.direction, Signed([16000, 12000], [[43000, 36000, 30000, 28000]] * 2))
     correlation = _correlation(coder, given.correlation)
     return GrainProfile(height, strength, spectrum, direction, correlation)
 
@@ -101,14 +101,14 @@ def _chain(coder: Coder, values: tuple[int, ...], model: Signed) -> tuple[int, .
 
 def _correlation(coder: Coder, values: tuple[int, ...]) -> tuple[int, ...]:
     """Code the first pair plainly, the others as differences from it."""
-    model, first = Signed([16000], [[55000, 50000, 45000, 40000]]), coder.raw(values[0] + CORRELATION_STEPS, 8) - CORRELATION_STEPS
+    model, first = Signed([14000], [[45000, 40000, 36000, 32000]]), coder.raw(values[0] + CORRELATION_STEPS, 8) - CORRELATION_STEPS
     return (first, *(first + model.code(coder, value - first) for value in values[1:]))
 
 
 def _strength(coder: Coder, rows: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
     """Code green from its previous knot, red and blue from green's steps."""
     coded: list[list[int]] = [[], [], []]
-    model = Signed([6000, 6000, 14000, 20000], [[50000, 44000, 40000, 36000, 33000, 30000]] * 4)
+    model = Signed(_STRENGTH_ZERO, _STRENGTH_MORE)
     for channel in _GREEN_FIRST:
         row, green = coded[channel], coded[1]
         for knot, value in enumerate(rows[channel]):
@@ -125,7 +125,7 @@ def _strength(coder: Coder, rows: tuple[tuple[int, ...], ...]) -> tuple[tuple[in
 def _spectrum(coder: Coder, rows: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
     """Code the middle node from its previous radius, the outer ones from the middle's steps."""
     coded: list[list[int]] = [[], [], []]
-    model = Signed([6000, 9000, 14000, 16000], [[46000, 40000, 34000, 30000, 26000, 22000]] * 4)
+    model = Signed(_SPECTRUM_ZERO, _SPECTRUM_MORE)
     for node in _GREEN_FIRST:
         row, middle = coded[node], coded[1]
         for knot, value in enumerate(rows[node]):
@@ -208,8 +208,14 @@ class _Walk:
 
 
 _SIZES = {128: 0, 64: 1, 32: 2, 16: 3}
-_SPLIT = [32768] * 18
-_PLAIN = [32768] * 16
-_ZERO = [[30000] * 9] * 4
-_MORE = [[[30000, 25000, 25000, 25000, 25000, 25000]] * 9] * 4
+_SPLIT = [20000, 17000, 25000, 32000, 36000, 46000, 9000, 6000, 14000, 24000, 24000, 40000, 6000, 6000, 9000, 12000, 16000, 20000]
+_PLAIN = [56000, 48000, 40000, 20000, 42000, 31000, 20000, 7000, 42000, 27000, 18000, 6000, 42000, 27000, 20000, 6000]
+_ZERO = [[56000, 20000, 16000, 33000, 18000, 15000, 25000, 18000, 15000]] * 4
+_MORE = [[[26000, 25000, 22000, 20000, 22000, 24000]] * 9] * 4
+_STRENGTH_ZERO = [6000, 6000, 5000, 12000]
+_STRENGTH_MORE = [[52000] * 6, [53000, 52000, 51000, 50000, 46000, 43000], [57000, 54000, 54000, 54000, 52000, 46000]]
+_STRENGTH_MORE += [[42000, 38000, 33000, 30000, 26000, 25000]]
+_SPECTRUM_ZERO = [5000, 11000, 28000, 22000]
+_SPECTRUM_MORE = [[58000] * 6, [49000, 52000, 54000, 55000, 53000, 52000], [20000, 16000, 18000, 20000, 22000, 24000]]
+_SPECTRUM_MORE += [[20000, 14000, 14000, 18000, 20000, 22000]]
 _BLANK = GrainProfile(_USUAL_HEIGHT, ((0,) * STRENGTH_KNOTS,) * 3, ((0,) * len(RADII),) * len(NODES), (0,) * len(RADII), (0, 0, 0))

@@ -235,9 +235,7 @@ def _packets(data: bytes, head: _Head | None, warnings: list[str]) -> list[Packe
     for number, (packet, entry) in enumerate(zip(listed, head.entries, strict=True), 1):
         if packet is None:
             span = f"frames {entry.start} to {entry.start + entry.frames - 1}, byte {entry.offset}"
-            warnings.append(
-                f"Shot {number} of {head.count} of the grain stream ({span}) is damaged at byte {entry.offset}: it plays as base."
-            )
+            warnings.append(f"Shot {number} of {head.count} of the grain stream ({span}) is damaged: it plays as base.")
     return [packet for packet in listed if packet is not None]
 
 
