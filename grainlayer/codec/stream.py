@@ -23,6 +23,7 @@ MAX_SIDE = 65535
 MAX_FRAMES = 1 << 31
 MAX_HOLD = 8
 MAX_TAG = 65535
+_FILM_RATE = Fraction(24)
 MAX_STREAM_LEAVES = 1 << 24
 """Blocks and gains that one `unpack` decodes; shots beyond play as base, with a warning. Ask for part of the frames to get them."""
 
@@ -109,7 +110,7 @@ class GrainStream:
 
 def pack(stream: GrainStream) -> bytes:
     """Return the stream as bytes."""
-    picture = varint(stream.width) + varint(stream.height) + varint(stream.rate.numerator) + varint(stream.rate.denominator)
+    picture = _picture(stream.width, stream.height, stream.rate)
     packets = [framing.packet(_body(shot, picture)) for shot in stream.shots]
     head = framing.header(picture + varint(stream.frames) + varint(len(packets)) + framing.tags(stream.extras))
     return head + framing.index([(shot.start, shot.frames) for shot in stream.shots], packets) + b"".join(packets)
@@ -148,6 +149,15 @@ def symbols(shot: GrainShot) -> bytes:
     head = numbers + bytes([shot.hold]) + profile.height.to_bytes(2, "little")
     rows = (strength, (*small, *shot.gains), texture.splits, (code for vector in texture.codes for code in vector))
     return head + bytes(code >> 8 for code in strength) + bytes(int(code) & 255 for row in rows for code in row)
+
+
+def packet_size(shot: GrainShot, rate: Fraction = _FILM_RATE) -> int:
+    """Return the bytes that a shot's packet takes in a stream of this frame rate, without its line in the index."""
+    return len(framing.packet(_body(shot, _picture(shot.texture.width, shot.texture.height, rate))))
+
+
+def _picture(width: int, height: int, rate: Fraction) -> bytes:
+    return varint(width) + varint(height) + varint(rate.numerator) + varint(rate.denominator)
 
 
 def _body(shot: GrainShot, picture: bytes) -> bytes:

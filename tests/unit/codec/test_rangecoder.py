@@ -46,13 +46,16 @@ def test_carries_travel_through_full_bytes(noise: list[int]) -> None:
 
 @given(st.binary(max_size=60))
 def test_any_bytes_decode_or_end(data: bytes) -> None:
-    decoder, model = Decoder(data), Signed([30000], [[30000]])
-    contexts = Contexts([ONE >> 1])
     with pytest.raises(StreamError):
-        for _ in range(100_000):
-            model.code(decoder, 0)
-            decoder.bit(contexts, 0, 0)
-            decoder.raw(0, 3)
+        read_for_ever(Decoder(data))
+
+
+def read_for_ever(decoder: Decoder) -> None:
+    model, contexts = Signed([30000], [[30000]]), Contexts([ONE >> 1])
+    for _ in range(100_000):
+        model.code(decoder, 0)
+        decoder.bit(contexts, 0, 0)
+        decoder.raw(0, 3)
 
 
 def test_a_number_that_never_ends_is_refused() -> None:

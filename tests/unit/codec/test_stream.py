@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 
@@ -39,10 +40,8 @@ def test_a_cut_shot_is_an_error_or_ends_within_its_size(profile: object, texture
 @given(st.binary(max_size=3000))
 @settings(max_examples=100)
 def test_any_bytes_are_a_shot_or_an_error(data: bytes) -> None:
-    try:
-        decode_shot(data, 48, (500, 300))
-    except StreamError as error:
-        assert str(error).endswith(".")
+    with suppress(StreamError):
+        assert len(decode_shot(data, 48, (500, 300))[2].codes) <= 32 * 19
 
 
 @given(st.binary(max_size=300))
@@ -60,9 +59,8 @@ def test_damage_costs_only_the_shots_it_touches(data: st.DataObject) -> None:
     noise = data.draw(st.binary(min_size=width, max_size=width))
     damaged = packed[:place] + noise + packed[place + width :]
     stream, warnings = unpack(damaged)
-    touched = {
-        shot.start for shot, (start, end) in zip(STREAM.shots, packet_spans(packed), strict=True) if start < place + width and place < end
-    }
+    spans = zip(STREAM.shots, packet_spans(packed), strict=True)
+    touched = {shot.start for shot, (start, end) in spans if start < place + width and place < end}
     assert {shot.start: shot for shot in stream.shots} | touched_shots(touched) == touched_shots({shot.start for shot in STREAM.shots})
     assert bool(warnings) == (damaged[: len(packed)] != packed)
 
@@ -216,9 +214,10 @@ def test_wrong_shots_are_refused() -> None:
     for change in ({"shots": STREAM.shots[::-1]}, {"width": 321}, {"frames": 3}, {"rate": Fraction(0)}, {"version": 2}):
         with pytest.raises(ParamError):
             replace(STREAM, **change)
-    with pytest.raises(ParamError, match="blocks"):
-        import numpy as np
 
-        huge = random_map(np.random.default_rng(0), 17000, 16500, 1.0, 0.0)
-        assert len(huge.codes) > MAX_LEAVES
-        encode_shot(shot.profile, (), huge)
+
+def test_a_map_of_too_many_blocks_is_refused() -> None:
+    huge = random_map(np.random.default_rng(0), 17000, 16500, 1.0, 0.0)
+    assert len(huge.codes) > MAX_LEAVES
+    with pytest.raises(ParamError, match="blocks"):
+        encode_shot(STREAM.shots[0].profile, (), huge)
