@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import zstandard
 from hypothesis import given, settings
