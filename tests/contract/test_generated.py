@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -42,7 +43,8 @@ def test_stale_files_are_found_and_written_once(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_in_the_working_folder(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "grainlayer.codegen"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    command, found = [sys.executable, "-m", "grainlayer.codegen"], os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=found, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["wrote", "docs/parameters.md", "wrote", "ofx_bridge/generated/params.inc"]
     assert codegen.stale_files(tmp_path) == []
 

@@ -23,7 +23,7 @@ from models.boolean import BooleanGrain
 Floats = NDArray[np.float64]
 Codes = NDArray[np.uint16]
 
-WIDTH, HEIGHT, RATE = 1280, 720, 24
+RATE = 24
 PEAK = 5 / 255
 """The grain's greatest standard deviation, in code value."""
 GRAIN = BooleanGrain(radius=0.5, psf=0.7)
@@ -42,9 +42,6 @@ class Shot:
     start: Camera
     end: Camera
     frames: int
-
-
-SHOTS = (Shot("astronaut", (14, 8, 440), (58, 22, 400), 24), Shot("motorcycle", (4, 40, 640), (70, 66, 660), 24))
 
 
 @cache
@@ -66,48 +63,63 @@ def sampling(count: int, start: float, step: float, length: int) -> Floats:
     return matrix
 
 
-def clean_frame(shot: Shot, index: int) -> Floats:
-    """Return frame `index` of a shot without grain, (720, 1280, 3), 0..1 but for small overshoots."""
-    t = index / max(shot.frames - 1, 1)
-    ease = t * t * (3 - 2 * t)
-    left, top, width = (a + (b - a) * ease for a, b in zip(shot.start, shot.end, strict=True))
-    source, step = photograph(shot.photograph), width / WIDTH
-    rows = sampling(HEIGHT, top, step, source.shape[0])
-    columns = sampling(WIDTH, left, step, source.shape[1])
-    return np.stack([rows @ source[:, :, channel] @ columns.T for channel in range(3)], axis=2)
+@dataclass(frozen=True)
+class Film:
+    """Describe a clip: its shots, and the size of its pictures."""
 
+    shots: tuple[Shot, ...]
+    width: int
+    height: int
 
-def frame_pair(number: int) -> tuple[Codes, Codes]:
-    """Return the clip's frame `number` without and with grain, (720, 1280, 3) of 16 bit; the grain's seed is the number."""
-    index = number
-    for shot in SHOTS:
-        if index < shot.frames:
-            break
-        index -= shot.frames
-    clean = 0.02 + 0.96 * clean_frame(shot, index)
-    grain = GRAIN.render(np.clip(clean, 0, 1), PEAK, number, SHARED)
-    return _codes(clean), _codes(clean + grain)
+    @property
+    def frames(self) -> int:
+        """Return the number of frames."""
+        return sum(shot.frames for shot in self.shots)
+
+    def clean_frame(self, number: int) -> Floats:
+        """Return frame `number` without grain, (H, W, 3), 0..1 but for small overshoots."""
+        index, shot = number, self.shots[0]
+        for shot in self.shots:
+            if index < shot.frames:
+                break
+            index -= shot.frames
+        t = index / max(shot.frames - 1, 1)
+        ease = t * t * (3 - 2 * t)
+        left, top, width = (a + (b - a) * ease for a, b in zip(shot.start, shot.end, strict=True))
+        source, step = photograph(shot.photograph), width / self.width
+        rows = sampling(self.height, top, step, source.shape[0])
+        columns = sampling(self.width, left, step, source.shape[1])
+        return 0.02 + 0.96 * np.stack([rows @ source[:, :, channel] @ columns.T for channel in range(3)], axis=2)
+
+    def frame_pair(self, number: int) -> tuple[Codes, Codes]:
+        """Return frame `number` without and with grain, (H, W, 3) of 16 bit; the grain's seed is the number."""
+        clean = self.clean_frame(number)
+        grain = GRAIN.render(np.clip(clean, 0, 1), PEAK, number, SHARED)
+        return _codes(clean), _codes(clean + grain)
 
 
 def _codes(picture: Floats) -> Codes:
     return np.round(np.clip(picture, 0, 1) * 65535).astype(np.uint16)
 
 
-def make_clip(clean: Path, source: Path, workers: int) -> None:
-    """Write the clip without grain to `clean` and with grain to `source`, both FFV1 in Matroska."""
-    count = sum(shot.frames for shot in SHOTS)
+DEMO = Film((Shot("astronaut", (14, 8, 440), (58, 22, 400), 24), Shot("motorcycle", (4, 40, 640), (70, 66, 660), 24)), 1280, 720)
+"""The demonstration's clip."""
+
+
+def make_clip(film: Film, clean: Path, source: Path, workers: int) -> None:
+    """Write the film without grain to `clean` and with grain to `source`, both FFV1 in Matroska."""
     with ProcessPoolExecutor(workers) as pool, av.open(str(clean), "w") as first, av.open(str(source), "w") as second:
-        writers = [(container, _add_stream(container)) for container in (first, second)]
-        for number, pair in enumerate(pool.map(frame_pair, range(count))):
+        writers = [(container, _add_stream(container, film)) for container in (first, second)]
+        for number, pair in enumerate(pool.map(film.frame_pair, range(film.frames))):
             for (container, stream), picture in zip(writers, pair, strict=True):
                 container.mux(stream.encode(_frame(picture, number)))
         for container, stream in writers:
             container.mux(stream.encode(None))
 
 
-def _add_stream(container: av.container.OutputContainer) -> av.VideoStream:
+def _add_stream(container: av.container.OutputContainer, film: Film) -> av.VideoStream:
     stream = container.add_stream("ffv1", Fraction(RATE), options={"level": "3", "slices": "4"})
-    stream.width, stream.height, stream.pix_fmt, stream.time_base = WIDTH, HEIGHT, "yuv420p10le", Fraction(1, RATE)
+    stream.width, stream.height, stream.pix_fmt, stream.time_base = film.width, film.height, "yuv420p10le", Fraction(1, RATE)
     context = stream.codec_context
     context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU709
     context.color_primaries = context.color_trc = 1

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from grainlayer.picture.media import open_media
 from grainlayer.picture.planes import to_image
-
-from tests.demo.clip import SHOTS, make_clip
+from tests.demo.clip import DEMO, make_clip
 from tests.demo.sheet import Panel, Picture, cut, draw, save
 
 PLACE = Path("build/demo")
@@ -56,9 +56,9 @@ def prepare(given: Path | None) -> Clip:
         return Clip(given, ((count // 2, (0.5, 0.5)),), 0.0)
     began, source = time.monotonic(), PLACE / "source.mkv"
     say("Making a clip of two shots from photographs, with film grain ...")
-    make_clip(PLACE / "clean.mkv", source, os.cpu_count() or 1)
+    make_clip(DEMO, PLACE / "clean.mkv", source, os.cpu_count() or 1)
     middles, start = [], 0
-    for shot in SHOTS:
+    for shot in DEMO.shots:
         middles.append(start + shot.frames // 2)
         start += shot.frames
     return Clip(source, tuple(zip(middles, PLACES, strict=True)), time.monotonic() - began)

@@ -50,7 +50,7 @@ def _enlarge(crop: Picture) -> Image.Image:
 def save(sheet: Image.Image, png: Path, jpeg: Path) -> None:
     """Write the sheet whole as PNG, and as the best JPEG of at most 400 kB."""
     sheet.save(png)
-    for quality in range(92, 40, -4):
+    for quality in range(92, 10, -4):
         sheet.save(jpeg, quality=quality, optimize=True)
         if jpeg.stat().st_size <= LARGEST:
             return
