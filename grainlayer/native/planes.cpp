@@ -13,7 +13,7 @@ struct Layout {
     int32_t count;                // of planes: 1 (luma alone) or 3
     int32_t across, down;         // log2 of the chroma subsampling: 0 or 1
     int32_t on_across, on_down;   // whether chroma lies on luma samples
-    float luma_offset, luma_scale, chroma_offset, peak;
+    float luma_offset, luma_range, chroma_offset, peak;
     float gains[4];               // to RGB: red of V, blue of U, green of U, green of V; from RGB: kr, kb, U of B - Y, V of R - Y
 };
 
@@ -82,7 +82,7 @@ GRAINLAYER_INLINE void widened(const float* GRAINLAYER_RESTRICT in, int32_t coun
 template <class T>
 GRAINLAYER_INLINE void yuv_rows(const Layout& layout, float* image, float* scratch, int32_t first, int32_t end) {
     const int32_t width = layout.width, narrow = (width + layout.across) >> layout.across;
-    const float offset = layout.luma_offset, scale = layout.luma_scale;
+    const float offset = layout.luma_offset, range = layout.luma_range;
     const float red = layout.gains[0], blue = layout.gains[1], green_u = layout.gains[2], green_v = layout.gains[3];
     float* const rows[4] = {scratch, scratch + (width + MARGIN), scratch + 2 * (width + MARGIN), scratch + 3 * (width + MARGIN)};
     for (int32_t y = first; y < end; ++y) {
@@ -96,7 +96,7 @@ GRAINLAYER_INLINE void yuv_rows(const Layout& layout, float* image, float* scrat
         const float* GRAINLAYER_RESTRICT v = rows[1];
         float* GRAINLAYER_RESTRICT out = image + static_cast<int64_t>(y) * width * 3;
         for (int32_t x = 0; x < width; ++x) {
-            const float bright = (static_cast<float>(luma[x]) - offset) * scale;
+            const float bright = (static_cast<float>(luma[x]) - offset) / range;
             out[3 * x] = bright + v[x] * red;
             out[3 * x + 1] = (bright - u[x] * green_u) - v[x] * green_v;
             out[3 * x + 2] = bright + u[x] * blue;
@@ -106,16 +106,16 @@ GRAINLAYER_INLINE void yuv_rows(const Layout& layout, float* image, float* scrat
 
 template <class T>
 GRAINLAYER_INLINE void code_rows(const Layout& layout, float* image, int32_t first, int32_t end) {
-    const float offset = layout.luma_offset, scale = layout.luma_scale;
+    const float offset = layout.luma_offset, range = layout.luma_range;
     for (int32_t y = first; y < end; ++y) {
         const T* GRAINLAYER_RESTRICT r = row_of<const T>(layout, 0, y);
         const T* GRAINLAYER_RESTRICT g = row_of<const T>(layout, 1, y);
         const T* GRAINLAYER_RESTRICT b = row_of<const T>(layout, 2, y);
         float* GRAINLAYER_RESTRICT out = image + static_cast<int64_t>(y) * layout.width * 3;
         for (int32_t x = 0; x < layout.width; ++x) {
-            out[3 * x] = (static_cast<float>(r[x]) - offset) * scale;
-            out[3 * x + 1] = (static_cast<float>(g[x]) - offset) * scale;
-            out[3 * x + 2] = (static_cast<float>(b[x]) - offset) * scale;
+            out[3 * x] = (static_cast<float>(r[x]) - offset) / range;
+            out[3 * x + 1] = (static_cast<float>(g[x]) - offset) / range;
+            out[3 * x + 2] = (static_cast<float>(b[x]) - offset) / range;
         }
     }
 }
@@ -157,9 +157,9 @@ GRAINLAYER_INLINE void difference_row(const Layout& layout, const float* image, 
         full_v[x] = (r - bright) * of_v;
     }
     if (keep) {
-        const float scale = layout.luma_scale, offset = layout.luma_offset, peak = layout.peak;
+        const float range = layout.luma_range, offset = layout.luma_offset, peak = layout.peak;
         T* GRAINLAYER_RESTRICT out = row_of<T>(layout, 0, y);
-        for (int32_t x = 0; x < width; ++x) out[x] = stored<T>(luma[x] * scale + offset, peak);
+        for (int32_t x = 0; x < width; ++x) out[x] = stored<T>(luma[x] * range + offset, peak);
     }
     if (layout.count < 3) return;
     if (layout.across) {
@@ -237,16 +237,16 @@ GRAINLAYER_INLINE void difference_rows(const Layout& layout, const float* image,
 
 template <class T>
 GRAINLAYER_INLINE void rows_of_codes(const Layout& layout, const float* image, int32_t first, int32_t end) {
-    const float offset = layout.luma_offset, scale = layout.luma_scale, peak = layout.peak;
+    const float offset = layout.luma_offset, range = layout.luma_range, peak = layout.peak;
     for (int32_t y = first; y < end; ++y) {
         const float* GRAINLAYER_RESTRICT in = image + static_cast<int64_t>(y) * layout.width * 3;
         T* GRAINLAYER_RESTRICT r = row_of<T>(layout, 0, y);
         T* GRAINLAYER_RESTRICT g = row_of<T>(layout, 1, y);
         T* GRAINLAYER_RESTRICT b = row_of<T>(layout, 2, y);
         for (int32_t x = 0; x < layout.width; ++x) {
-            r[x] = stored<T>(in[3 * x] * scale + offset, peak);
-            g[x] = stored<T>(in[3 * x + 1] * scale + offset, peak);
-            b[x] = stored<T>(in[3 * x + 2] * scale + offset, peak);
+            r[x] = stored<T>(in[3 * x] * range + offset, peak);
+            g[x] = stored<T>(in[3 * x + 1] * range + offset, peak);
+            b[x] = stored<T>(in[3 * x + 2] * range + offset, peak);
         }
     }
 }
