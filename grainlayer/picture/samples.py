@@ -106,13 +106,12 @@ _REPACKED = {
     **dict.fromkeys(("nv20le", "p210le", "y210le"), "yuv422p10le"),
     **{"p010le": "yuv420p10le", "p012le": "yuv420p12le", "p016le": "yuv420p16le", "p212le": "yuv422p12le", "y212le": "yuv422p12le"},
     **{"p216le": "yuv422p16le", "p410le": "yuv444p10le", "xv30le": "yuv444p10le", "p412le": "yuv444p12le", "xv36le": "yuv444p12le"},
-    **{"p416le": "yuv444p16le", "ayuv64le": "yuva444p16le", "uyyvyy411": "yuv411p"},
+    **{"p416le": "yuv444p16le", "ayuv64le": "yuva444p16le"},
     **dict.fromkeys(("rgb24", "bgr24", "rgb0", "bgr0", "0rgb", "0bgr"), "gbrp"),
-    **dict.fromkeys(("rgba", "bgra", "argb", "abgr", "pal8"), "gbrap"),
+    **dict.fromkeys(("rgba", "bgra", "argb", "abgr"), "gbrap"),
     **dict.fromkeys(("x2rgb10le", "x2bgr10le"), "gbrp10le"),
     **dict.fromkeys(("rgb48le", "bgr48le", "rgb48be", "bgr48be"), "gbrp16le"),
     **dict.fromkeys(("rgba64le", "bgra64le", "rgba64be", "bgra64be"), "gbrap16le"),
-    **{"rgbf32le": "gbrpf32le", "rgbaf32le": "gbrapf32le", "rgbaf16le": "gbrapf16le"},
 }
 """Packed and half-planar formats, and the planar one that holds the same codes."""
 
@@ -135,7 +134,7 @@ def sample_format(pix_fmt: str) -> SampleFormat:
     if not match:
         match, kind = _GREY.fullmatch(name), "grey"
     if not match:
-        raise MediaError(f"Pictures of the pixel format {pix_fmt} cannot be kept exactly; convert the file to yuv422p10le or gbrp16le first.")
+        raise MediaError(f"Pictures of the pixel format {pix_fmt} cannot be kept exactly; convert the file to one of 8 to 16 bits first.")
     alpha, depth, _ = match.groups()
     floating = (depth or "").startswith("f")
     return SampleFormat(name, kind, int((depth or "8").lstrip("f")), floating, (0, 0), bool(alpha))
