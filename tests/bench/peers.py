@@ -1,0 +1,145 @@
+"""The peers of the removal: FFmpeg's fftdnoiz and nlmeans, CBM3D (package bm3d), SVT-AV1's own film grain, the clean picture.
+
+Peers are told the true strength and get the best setting of a small grid in hindsight, for each kind and level of grain.
+On stills each filter sees one plane at a time, in RGB or in an orthonormal opponent space (hindsight chooses), scaled so that
+nothing is clipped: fftdnoiz in 16 bit, nlmeans in 8 bit, which is all it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+OPPONENT: Floats = np.array([[3**-0.5] * 3, [2**-0.5, 0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]])
+"""Orthonormal: white noise keeps its strength in every row."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Hold one setting of a still peer. `scale` multiplies the strength told; the rest is the filter's own.
+
+    space  'rgb' or 'opponent' for the filters; 'white' or 'coloured' for CBM3D: what it is told of the grain's spectrum
+    """
+
+    scale: float
+    space: str = "rgb"
+    options: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return the setting in a few words."""
+        return f"x{self.scale:g} {self.space} {self.options}".strip()
+
+
+Told = float | Floats
+"""The true RMS strength in code value, or for a coloured CBM3D the true power spectrum (H, W)."""
+
+
+def filter_plane(plane: Floats, deviation: float, bits: int, limit: float, describe: Callable[[float], tuple[str, str]]) -> Floats:
+    """Run one FFmpeg filter over a plane, its own range stretched over all codes.
+
+    `describe` gets the noise's standard deviation in 8-bit steps of the stretched plane and returns the filter's name and options;
+    where that would pass the filter's `limit`, the plane is stretched over fewer codes.
+    """
+    import av
+
+    low, span, peak = float(plane.min()), float(np.ptp(plane)) or 1.0, (1 << bits) - 1
+    span *= max(1.0, 255 * deviation / span / limit)
+    name, kind = ("gray", np.uint8) if bits == 8 else ("gray16le", np.uint16)
+    height, width = plane.shape
+    graph = av.filter.Graph()
+    nodes = [graph.add_buffer(width=width, height=height, format=av.VideoFormat(name), time_base=Fraction(1, 24))]
+    nodes += [graph.add(*describe(255 * deviation / span)), graph.add("buffersink")]
+    graph.link_nodes(*nodes).configure()
+    frame = av.VideoFrame(width, height, name)
+    target = frame.planes[0]
+    padded = np.zeros((height, target.line_size // kind().itemsize), kind)
+    padded[:, :width] = np.floor((plane - low) * (peak / span) + 0.5)
+    target.update(padded)
+    frame.pts, frame.time_base = 0, Fraction(1, 24)
+    nodes[0].push(frame)
+    nodes[0].push(None)
+    done = nodes[-1].pull()
+    assert isinstance(done, av.VideoFrame) and done.format.name == name
+    codes = np.frombuffer(done.planes[0], kind).reshape(height, -1)[:, :width]
+    return codes * (span / peak) + low
+
+
+def _by_plane(grainy: Picture, space: str, run: Callable[[Floats], Floats]) -> Picture:
+    matrix = OPPONENT if space == "opponent" else np.eye(3)
+    planes = grainy.astype(np.float64) @ matrix.T
+    done = np.stack([run(np.ascontiguousarray(planes[:, :, channel])) for channel in range(3)], axis=2)
+    return np.ascontiguousarray(done @ matrix, np.float32)
+
+
+def fftdnoiz(grainy: Picture, told: Told, setting: Setting) -> Picture:
+    """Return the base by FFmpeg's fftdnoiz."""
+    strength = float(np.mean(told)) * setting.scale
+
+    def describe(steps: float) -> tuple[str, str]:
+        return "fftdnoiz", f"sigma={min(steps, 100):.4f}:{setting.options}"
+
+    return _by_plane(grainy, setting.space, lambda plane: filter_plane(plane, strength, 16, 100, describe))
+
+
+def nlmeans(grainy: Picture, told: Told, setting: Setting) -> Picture:
+    """Return the base by FFmpeg's nlmeans, whose strength reaches from 1 to 30."""
+    strength = float(np.mean(told)) * setting.scale
+
+    def describe(steps: float) -> tuple[str, str]:
+        return "nlmeans", f"s={min(max(steps, 1), 30):.4f}:{setting.options}"
+
+    return _by_plane(grainy, setting.space, lambda plane: filter_plane(plane, strength, 8, 30, describe))
+
+
+def cbm3d(grainy: Picture, told: Told, setting: Setting) -> Picture:
+    """Return the base by CBM3D, told one standard deviation or the power spectrum of the grain (for which bm3d 4.0 needs np.trapz)."""
+    import bm3d
+
+    vars(np).setdefault("trapz", np.trapezoid)
+    known = told * setting.scale if isinstance(told, float) else told * setting.scale**2
+    return np.ascontiguousarray(bm3d.bm3d_rgb(grainy.astype(np.float64), known), np.float32)
+
+
+FFTDNOIZ_GRID = tuple(
+    Setting(scale, space, f"block={block}:overlap={overlap}")
+    for scale in (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)
+    for space in ("rgb", "opponent")
+    for block in (16, 32)
+    for overlap in (0.5, 0.8)
+)
+NLMEANS_GRID = tuple(
+    Setting(scale, space, f"p={patch}:r=15")
+    for scale in (0.25, 0.35, 0.5, 0.7, 1.0, 1.4)
+    for space in ("rgb", "opponent")
+    for patch in (3, 5, 7)
+)
+CBM3D_GRID = tuple(Setting(scale, "white") for scale in (0.8, 1.0, 1.2, 1.4))
+COLOURED_GRID = (Setting(1.0, "coloured"),)
+
+Remove = Callable[[Picture, Told, Setting], Picture]
+
+
+@dataclass(frozen=True)
+class StillPeer:
+    """Name a peer on stills, its grid, and the version of its wiring (a change of which makes cached figures stale)."""
+
+    name: str
+    run: Remove
+    grid: tuple[Setting, ...]
+    version: int = 1
+
+
+STILL_PEERS = (
+    StillPeer("fftdnoiz", fftdnoiz, FFTDNOIZ_GRID),
+    StillPeer("nlmeans", nlmeans, NLMEANS_GRID),
+    StillPeer("CBM3D", cbm3d, CBM3D_GRID),
+    StillPeer("CBM3D told the spectrum", cbm3d, COLOURED_GRID),
+)
