@@ -29,7 +29,7 @@ _INTRA = (
     "jpeg2000",
     "exr",
 )
-ONE_FRAME_EACH = frozenset(("h264", "hevc", "vvc", "av1", "vp9", "mpeg2video", *_INTRA))
+ONE_FRAME_EACH = frozenset(("h264", "hevc", "vvc", "av1", "vp9", "mpeg2video", "jpeg2000", *_INTRA))
 """Codecs in which every packet is one picture to be shown."""
 
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067

@@ -18,7 +18,7 @@ from av.sidedata.sidedata import Type as SideType
 from grainlayer.errors import MediaError
 from grainlayer.picture.decoding import Damage, Decoder, open_container, packets_of, picture_stream
 from grainlayer.picture.media import MediaInfo
-from grainlayer.picture.samples import MATRIX_RGB, UNSPECIFIED, ColourTags, SampleFormat, sample_format
+from grainlayer.picture.samples import BT709, BT2020, MATRIX_RGB, UNSPECIFIED, ColourTags, SampleFormat, sample_format
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PICTURE_KEY = "grainlayer_picture"
 """Metadata of movies whose pictures were padded for their codec: the true size, as '15x9'."""
 
-_LOCATIONS = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
+CHROMA_LOCATIONS = ("unspecified", "left", "center", "topleft", "top", "bottomleft", "bottom")
 _FIELD_ORDERS = ("progressive", "progressive", "tt", "bb", "tb", "bt")
 _TECHNICAL = frozenset(("major_brand", "minor_version", "compatible_brands", "encoder", "software", "duration", "timecode", PICTURE_KEY))
 """Metadata that belongs to the file, not to its content."""
@@ -141,6 +141,8 @@ def _tags(container: InputContainer, stream: VideoStream, picture: VideoFrame, f
             (int(picture.colorspace), int(decoder.colorspace)),
         )
     )
+    if decoder.codec.canonical_name == "dnxhd" and primaries == BT2020 and matrix == BT709:
+        matrix = BT2020  # DNxHR's own header says BT.709 whatever the container says
     location = _chroma_location(container, stream) if any(format.chroma_shift) else 0
     return ColourTags(full, primaries, transfer, MATRIX_RGB if format.kind == "rgb" else matrix, location)
 
@@ -150,15 +152,17 @@ def _chroma_location(container: InputContainer, stream: VideoStream) -> int:
     with _log_lock:
         level, repeats = av.logging.get_level(), av.logging.get_skip_repeated()
         av.logging.set_level(av.logging.VERBOSE)
+        av.logging.set_libav_level(av.logging.VERBOSE)
         av.logging.set_skip_repeated(False)
         try:
             listing = container.dumps_format()
         finally:
+            av.logging.set_libav_level(av.logging.INFO)
             av.logging.set_skip_repeated(repeats)
             av.logging.set_level(level)
     line = next((text for text in listing.splitlines() if re.match(rf"\s*Stream #\d+:{stream.index}\D", text)), "")
     names = re.findall(r"[a-z]+", " ".join(re.findall(r"\(([^()]*)\)", line)))
-    return next((index for index, name in enumerate(_LOCATIONS) if index and name in names), 0)
+    return next((index for index, name in enumerate(CHROMA_LOCATIONS) if index and name in names), 0)
 
 
 def _uneven(container: InputContainer, stream: VideoStream) -> bool:
