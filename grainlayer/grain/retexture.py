@@ -22,6 +22,8 @@ Table = NDArray[np.float32]
 STEPS = 2.0**20
 """Weights are rounded to this many steps a unit, so that the last bits of a machine's functions do not count."""
 VARIANCE, CONTRAST, FREQUENCY, DIRECTION = range(4)
+FINER, COARSER = 1.5, 0.75
+"""Decibels an octave by which one code of frequency tilts its furthest field, beside scaling it."""
 OCTAVE, TILT, DECIBEL = 1 / 8, 1 / 16, 0.5
 """What one code means: octaves of strength or frequency; of the gain where luma departs by 1/4; of gradient power along x over y."""
 
@@ -84,11 +86,14 @@ def mean_by_block(texture: TextureMap, cells: Table) -> Table:
 
 
 def _furthest(spectrum: Spectrum, feature: int, code: int) -> Spectrum:
-    """Return the spectrum that a code asks for, somewhat further out for directions, whose weight is found by measuring."""
+    """Return a spectrum at least as far out as a code asks for, where a picture's frequencies allow; its weight is then measured."""
+    radius = np.array(RADII)
     if feature == FREQUENCY:
-        return replace(spectrum, scale=spectrum.scale * 2.0 ** (-code * OCTAVE))
-    fade = np.minimum(np.array(RADII) / 0.09, 1)
-    return replace(spectrum, direction=tuple((np.array(spectrum.direction) + 1.5 * code * DECIBEL * fade).tolist()))
+        rise = code * (FINER if code > 0 else COARSER) * np.log2(np.maximum(radius, 0.0625) / 0.5)
+        level = tuple((np.array(spectrum.level) + rise).tolist())
+        return replace(spectrum, level=level, scale=spectrum.scale * 2.0 ** (-code * OCTAVE))
+    lean = 1.5 * code * DECIBEL * np.minimum(radius / 0.09, 1)
+    return replace(spectrum, direction=tuple((np.array(spectrum.direction) + lean).tolist()))
 
 
 def _weights(codes: NDArray[np.int64], spectrum: Spectrum, spectra: tuple[Spectrum, ...], sides: list[tuple[int, int]]) -> list[Floats]:

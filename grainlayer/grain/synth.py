@@ -70,7 +70,7 @@ def prepare(profile: GrainProfile, look: GrainLook, height: int, width: int, tex
         raise ParamError(f"The texture map is for {texture.width}x{texture.height} pixels, the picture has {width}x{height}.")
     spectra = _spectra(profile, look, height)
     extra = plan_texture(texture, spectra[len(spectra) // 2])
-    bank = design(spectra + (extra.spectra if extra else ()))
+    bank = design(spectra, extra.spectra if extra else ())
     blend = _blend(len(spectra))
     deviation = np.sqrt(np.maximum(np.einsum("fi,gi,fg->i", blend, blend, bank.gram[: len(blend), : len(blend)]), 1e-12))
     strength = _strength(profile, look) * np.sqrt(blend.T @ _retained(profile, height, len(spectra)))

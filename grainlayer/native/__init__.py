@@ -32,10 +32,10 @@ PARTS_A_THREAD = 2
 
 @cache
 def library() -> ctypes.CDLL:
-    """Return the kernels' library. Raise GrainlayerError if it is not built or older than this code."""
+    """Return the kernels' library; GRAINLAYER_KERNELS names another build. Raise GrainlayerError if it is missing or too old."""
+    other = os.environ.get("GRAINLAYER_KERNELS")
     folder = Path(__file__).parent
-    for suffix in EXTENSION_SUFFIXES:
-        path = folder / f"_kernels{suffix}"
+    for path in [Path(other)] if other else [folder / f"_kernels{suffix}" for suffix in EXTENSION_SUFFIXES]:
         if path.exists():
             return _open(path)
     raise GrainlayerError("The native kernels are not built; run `make` or `pip install -e .` in the project's folder.")

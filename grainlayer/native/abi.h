@@ -19,7 +19,9 @@
 
 // Functions marked GRAINLAYER_CLONES are compiled for several SIMD widths and chosen when the library is loaded. What they
 // call must be inlined into them: mark it GRAINLAYER_INLINE.
-#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(GRAINLAYER_ONE_WIDTH)
+#define GRAINLAYER_CLONES // tests compare a build for one width with the shipped one
+#elif defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && defined(__GNUC__)
 #define GRAINLAYER_CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
 #define GRAINLAYER_CLONES
@@ -31,4 +33,13 @@
 #else
 #define GRAINLAYER_INLINE static inline __attribute__((always_inline))
 #define GRAINLAYER_RESTRICT __restrict__
+#endif
+
+// Put before a loop whose iterations do not depend on each other through memory, so that it may be vectorised.
+#if defined(__clang__)
+#define GRAINLAYER_IVDEP _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define GRAINLAYER_IVDEP _Pragma("GCC ivdep")
+#else
+#define GRAINLAYER_IVDEP __pragma(loop(ivdep))
 #endif

@@ -16,6 +16,7 @@ constexpr int64_t kMaps = 7;    // scale, tilt, own weight, weights of up to fou
 constexpr int64_t kExtras = 4;
 constexpr int64_t kCell = 16;
 constexpr int64_t kTaps = 4; // taps applied together
+constexpr size_t kLine = 16; // floats in a line of the processor's cache
 
 } // namespace grainlayer
 
@@ -81,6 +82,7 @@ GRAINLAYER_INLINE void add_taps(float* out, int64_t out_pitch, const float* cons
     const float* t2 = N > 2 ? taps + 2 * taps_pitch : taps;
     const float a0 = t0[0], a1 = t0[1], a2 = t0[2], a3 = t0[3], b0 = t1[0], b1 = t1[1], b2 = t1[2], b3 = t1[3];
     const float c0 = t2[0], c1 = t2[1], c2 = t2[2], c3 = t2[3];
+    GRAINLAYER_IVDEP
     for (int64_t i = 0; i < width; ++i) {
         const float s0 = l0[i] + h0[i], s1 = l1[i] + h1[i], s2 = l2[i] + h2[i], s3 = l3[i] + h3[i];
         o0[i] = (((kFirst ? a0 * s0 : o0[i] + a0 * s0) + a1 * s1) + a2 * s2) + a3 * s3;
@@ -292,9 +294,10 @@ extern "C" GRAINLAYER_EXPORT GRAINLAYER_CLONES int32_t grainlayer_synth(const Gr
     const GrainlayerSynth& job = *given;
     const int64_t most = std::min(job.width, kStrip), pitch = (most + 2 * job.reach + 31) / 16 * 16, fields = job.fields + job.extras;
     const int64_t lines = 3 + job.planes * ((2 * job.reach + 1) * job.parts + fields) + 3 + kMaps + 2;
-    std::unique_ptr<float[]> memory(new (std::nothrow) float[static_cast<size_t>(lines * pitch + job.cells_x)]);
+    std::unique_ptr<float[]> memory(new (std::nothrow) float[static_cast<size_t>(lines * pitch + job.cells_x + kLine)]);
     if (!memory) return 1;
-    Strip strip{0, 0, pitch, memory.get(), nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
+    const size_t past = reinterpret_cast<uintptr_t>(memory.get()) / sizeof(float) % kLine;
+    Strip strip{0, 0, pitch, memory.get() + (kLine - past) % kLine, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
     strip.ring = strip.noise + 3 * pitch;
     strip.field = strip.ring + job.planes * (2 * job.reach + 1) * job.parts * pitch;
     strip.grain = strip.field + job.planes * fields * pitch;
