@@ -243,7 +243,7 @@ def create_stills(
     A frame's number is `like.first_number` plus its index. With `overwrite`, files of the same numbers are replaced and no others.
     Raise MediaError for a format the suffix cannot hold exactly, and for existing files without `overwrite`.
     """
-    from grainlayer.picture.stills import StillWriter
+    from grainlayer.picture.stillwriter import StillWriter
 
     shape = size or (like.width, like.height)
     return StillWriter(Path(path), like, format or like.format, shape, dict(metadata or {}), overwrite)
@@ -286,7 +286,7 @@ def nearest_format(path: str | Path, codec: str, format: SampleFormat) -> Sample
     It is `format` itself where that fits; else no chroma and no bit more is lost than the codec asks for.
     """
     if Path(path).suffix.lower() in STILL_SUFFIXES:
-        from grainlayer.picture.stills import nearest_still_format
+        from grainlayer.picture.stillwriter import nearest_still_format
 
         return nearest_still_format(Path(path), format)
     from grainlayer.picture.moviewriter import nearest_movie_format
@@ -313,9 +313,10 @@ def check_planes(path: Path, frame: Frame, format: SampleFormat, size: tuple[int
         raise MediaError(f"Frame {frame.index} does not fit {path}: its planes are {given}, not {format.dtype} {shapes}.")
 
 
-def check_finite(path: Path, frame: Frame, names: tuple[str, ...]) -> None:
+def check_finite(path: Path, frame: Frame) -> None:
     """Raise MediaError that names frame, channel and a pixel if a float plane holds NaN or infinity."""
-    for name, plane in zip(names, frame.planes, strict=True):
+    names = ("Y", "A") if len(frame.planes) < 3 else ("R", "G", "B", "A")
+    for name, plane in zip(names, frame.planes, strict=False):
         if plane.dtype.kind == "f" and not np.isfinite(plane).all():
             row, column = (int(v) for v in np.argwhere(~np.isfinite(plane))[0])
             raise MediaError(

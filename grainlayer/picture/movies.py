@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from grainlayer.errors import MediaError
 from grainlayer.picture.decoding import Damage, Decoder, open_container, packets_of, picture_stream, read_planes
-from grainlayer.picture.media import Fields, Frame, MediaInfo, Reader
+from grainlayer.picture.media import Fields, Frame, MediaInfo, Reader, check_finite
 from grainlayer.picture.packets import ONE_FRAME_EACH, IndexBuilder, KeyPoint, PacketIndex, missing_bytes
 from grainlayer.picture.probing import describe, stated_duration
 from grainlayer.picture.samples import sample_format
@@ -137,7 +137,9 @@ class MovieReader(Reader):
             )
         exact = self._strict and picture.pts is not None
         pts = picture.pts if exact and picture.pts is not None else info.frame_time(index)
-        return Frame(read_planes(picture, format, (info.width, info.height)), index, pts, picture.duration)
+        frame = Frame(read_planes(picture, format, (info.width, info.height)), index, pts, picture.duration)
+        check_finite(info.path, frame)
+        return frame
 
     def _check_end(self) -> None:
         """Raise MediaError if the file states more frames than were decoded, or was cut off."""
