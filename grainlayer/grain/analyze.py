@@ -31,6 +31,8 @@ BLOCK = 64
 FLAT = 0.008
 """Standard deviation of the base, code value, at which a place counts half."""
 FLOOR = 2.0**-14
+UNSEEN = 2
+"""Radii of the profile too low for a block to tell from its slope; they take the next one's power."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,8 +185,8 @@ def _measure_spectrum(tally: Tally, base: Image, grain: Image, flat: Floats) -> 
     for y in range(0, luma.shape[0] - BLOCK + 1, BLOCK // 2):
         for x in range(0, luma.shape[1] - BLOCK + 1, BLOCK // 2):
             cells = flat[y // CELL : y // CELL + span, x // CELL : x // CELL + span]
-            weight = float(cells.mean()) ** 2
-            if weight > 1e-4:
+            weight = float(cells.mean()) * (float(cells.min()) + 0.01)
+            if weight > 1e-5:
                 _add_block(tally, luma[y : y + BLOCK, x : x + BLOCK], window, weight, float(value[y : y + BLOCK, x : x + BLOCK].mean()))
 
 
@@ -250,6 +252,7 @@ def _corrected(profile: GrainProfile, wanted: Tally, got: Tally) -> GrainProfile
 def _encode(height: int, strength: Floats, spectrum: tuple[Floats, Floats], correlation: Floats) -> GrainProfile:
     """Round to codes; the spectrum is shifted to a peak of 0 dB and held above -45 dB, which no eye and no file keeps."""
     level, lobe = spectrum
+    level[:, :UNSEEN], lobe[:UNSEEN] = level[:, UNSEEN : UNSEEN + 1], lobe[UNSEEN]
     level = np.maximum(level - level.max(axis=1, keepdims=True), -45)
     kept = np.where(strength > 2.0**-12, strength, 0.0)
     return encode_profile(height, kept, level, lobe, correlation)

@@ -15,11 +15,12 @@ from grainlayer.codec.container import assemble
 from grainlayer.codec.stream import GrainShot, GrainStream, pack
 from grainlayer.effect import Effect, Request, read_profile
 from grainlayer.errors import MediaError
+from grainlayer.jobs.outputs import check_output
 from grainlayer.jobs.progress import Bar, progress
 from grainlayer.jobs.resume import Workplace, fingerprint
 from grainlayer.jobs.shots import GainMeter, ShotGrain, find_shots, given_shots, measure_shot, plain_shot, shot_packet
 from grainlayer.params import ProfileSource, ShotParams
-from grainlayer.picture.media import Frame, MediaInfo, Reader, open_media
+from grainlayer.picture.media import Fields, Frame, MediaInfo, Reader, open_media
 from grainlayer.picture.planes import from_image, to_image
 from grainlayer.picture.samples import SampleFormat
 from grainlayer.types import Image
@@ -37,21 +38,13 @@ class EncodeSettings:
     device: str = "auto"
     model: str | None = None
     shots: tuple[int, ...] | None = None
-    fields: str = "refuse"
+    fields: Fields = "refuse"
     overwrite: bool = False
-
-
-def check_output(out: Path, *, overwrite: bool) -> None:
-    """Raise MediaError before any work is done if an output cannot be written."""
-    if out.exists() and not overwrite:
-        raise MediaError(f"{out} exists already; choose another name, or say --overwrite to replace it.")
-    if not out.parent.is_dir():
-        raise MediaError(f"The folder {out.parent} does not exist; make it, or choose another place.")
 
 
 def encode(source: Path, out: Path, settings: EncodeSettings) -> dict[str, Any]:
     """Encode `source` into `out` and return what was done and measured. Raise GrainlayerError; nothing half-written stays."""
-    check_output(out, overwrite=settings.overwrite)
+    check_output(out, overwrite=settings.overwrite, movie=True)
     began = time.monotonic()
     facts = asdict(settings) | {"params": settings.params.to_dict(), "overwrite": None}
     effect = Effect(settings.device, settings.model)

@@ -14,8 +14,8 @@ from grainlayer.errors import MediaError, ModelError
 from grainlayer.grain.profile import NODES, RADII, STRENGTH_KNOTS, GrainProfile
 from grainlayer.inference.registry import load_bytes, model_root, read_manifest
 from grainlayer.jobs.decode import open_stream
-from grainlayer.jobs.encode import check_output
 from grainlayer.jobs.layers import LayerSettings
+from grainlayer.jobs.outputs import check_free
 from grainlayer.jobs.shots import measure_shot
 from grainlayer.picture.media import MediaInfo, open_media
 
@@ -98,7 +98,7 @@ def analyze(source: Path, out: Path, settings: LayerSettings, frames: tuple[int,
     """Measure the grain of a file, or of a range of its frames, as one shot; write the profile."""
     for path in (out, plot):
         if path is not None:
-            check_output(path, overwrite=settings.overwrite)
+            check_free(path, overwrite=settings.overwrite)
     effect = Effect(settings.device, settings.model)
     with open_media(source, fields=settings.fields) as reader:
         start, stop = frames or (0, reader.count())
@@ -125,7 +125,7 @@ def write_text(path: Path, text: str) -> None:
 
 def draw(profiles: Named, out: Path, *, overwrite: bool) -> None:
     """Draw strength curves and spectra into a PNG, one row a profile (24 at most). Raise MediaError."""
-    check_output(out, overwrite=overwrite)
+    check_free(out, overwrite=overwrite)
     if not profiles:
         raise MediaError("This file carries no grain profile to draw; make one with `grainlayer encode` or `analyze`.")
     try:

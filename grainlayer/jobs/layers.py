@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from grainlayer.effect import Effect, Request, view
 from grainlayer.errors import MediaError
-from grainlayer.jobs.encode import check_output
+from grainlayer.jobs.outputs import check_output, open_output, target
 from grainlayer.jobs.progress import progress
 from grainlayer.jobs.shots import ShotGrain, find_shots, given_shots, measure_shot
 from grainlayer.params import GrainSource, ShotParams
-from grainlayer.picture.media import Frame, MediaInfo, Reader, Writer, create_media, open_media, output_format
+from grainlayer.picture.media import Fields, Frame, MediaInfo, Reader, Writer, open_media
 from grainlayer.picture.planes import from_image, join_planes, split_planes, to_image
 from grainlayer.picture.samples import SampleFormat
 from grainlayer.types import Image, Layers
@@ -35,7 +35,7 @@ class LayerSettings:
     device: str = "auto"
     model: str | None = None
     shots: tuple[int, ...] | None = None
-    fields: str = "refuse"
+    fields: Fields = "refuse"
     codec: str | None = None
     overwrite: bool = False
 
@@ -91,10 +91,15 @@ def measure_for(effect: Effect, reader: Reader, start: int, stop: int, params: S
 class LayerWriter:
     """Write base and grain so that they recombine: exactly in lossless files, against the base as stored in lossy ones."""
 
-    def __init__(self, info: MediaInfo, base: Writer, grain: Writer, base_format: SampleFormat, grain_format: SampleFormat) -> None:
-        """Take the two writers and their sample formats."""
-        self.info, self.base, self.grain = info, base, grain
-        self.base_format, self.grain_format = base_format, grain_format
+    def __init__(self, info: MediaInfo, base: tuple[Writer, SampleFormat], grain: tuple[Writer, SampleFormat]) -> None:
+        """Take the two writers with their sample formats, which must be the same. Raise MediaError."""
+        (self.base, self.base_format), (self.grain, self.grain_format) = base, grain
+        self.info = info
+        if self.base_format != self.grain_format:
+            raise MediaError(
+                f"Base and grain must be stored alike to recombine, but would be {self.base_format.name} and {self.grain_format.name}; "
+                "give both the same suffix."
+            )
 
     def write(self, frame: Frame, source: Image, base: Image) -> None:
         """Write one frame's layers; the source is taken as the base's format stores it."""
@@ -120,41 +125,41 @@ def split(source: Path, base: Path, grain: Path, result: Path | None, settings: 
     with open_media(source, fields=settings.fields) as reader, ExitStack() as stack:
         info = reader.info
         count = reader.count()
-        writers = [_open(stack, path, settings, info, source, index) for index, path in enumerate(outs)]
-        formats = [output_format(path, info, settings.codec) for path in outs]
-        pair = LayerWriter(info, writers[0], writers[1], formats[0], formats[1])
+        opened = [_open(stack, path, settings, info, source, index) for index, path in enumerate(outs)]
+        pair = LayerWriter(info, *opened[:2])
         bar = stack.enter_context(progress("Splitting", count))
         for frame, request, layers in rendered(effect, reader, settings):
             if layers.base is None:
                 continue
             pair.write(frame, request.source, layers.base)
             if result is not None:
-                shown = from_image(view(request, layers), formats[2], info.tags, like=frame.planes)
-                writers[2].write(replace(frame, planes=shown))
+                writer, form = opened[2]
+                writer.write(replace(frame, planes=from_image(view(request, layers), form, info.tags, like=frame.planes)))
             bar.step()
     error = recombination(source, base, grain, settings)
     report: dict[str, Any] = {"base": str(base), "grain": str(grain), "result": str(result) if result else None, "frames": count}
     return report | {"recombination": error, "seconds": round(time.monotonic() - began, 2)}
 
 
-def _open(stack: ExitStack, path: Path, settings: LayerSettings, info: MediaInfo, source: Path, index: int) -> Writer:
-    note = (GRAIN_NOTE if not output_format(path, info, settings.codec).floating else FLOAT_NOTE) if index == 1 else {}
+def _open(stack: ExitStack, path: Path, settings: LayerSettings, info: MediaInfo, source: Path, index: int) -> tuple[Writer, SampleFormat]:
+    floating = target(path, info, settings.codec)[1].floating
+    note = {} if index != 1 else FLOAT_NOTE if floating else GRAIN_NOTE
     audio = None if index == 1 else source
-    writer = create_media(path, codec=settings.codec, like=info, audio_from=audio, metadata=note, overwrite=settings.overwrite)
-    return stack.enter_context(writer)
+    writer, form = open_output(path, info, codec=settings.codec, audio_from=audio, metadata=note, overwrite=settings.overwrite)
+    return stack.enter_context(writer), form
 
 
 def recombination(source: Path, base: Path, grain: Path, settings: LayerSettings) -> dict[str, float]:
     """Read base and grain back and return how far their sum is from the source, in steps of the base's format."""
     error = Error()
     with open_media(source, fields=settings.fields) as a, open_media(base) as b, open_media(grain) as c, progress("Checking", a.count()) as bar:
-        target = b.info.format
+        stored = b.info.format
         for original, lower, upper in zip(a.frames(), b.frames(), c.frames(), strict=True):
-            image = None if target == a.info.format else to_image(original.planes, a.info.format, a.info.tags)
-            wanted = original.planes if image is None else stored_planes(original, image, a.info, target)
-            again = join_planes(lower.planes, upper.planes, target)
+            image = None if stored == a.info.format else to_image(original.planes, a.info.format, a.info.tags)
+            wanted = original.planes if image is None else stored_planes(original, image, a.info, stored)
+            again = join_planes(lower.planes, upper.planes, stored)
             for left, right in zip(wanted, again, strict=True):
-                error.add(left, right, 1 / 1024 if target.floating else 1.0)
+                error.add(left, right, 1 / 1024 if stored.floating else 1.0)
             bar.step()
     return error.summary()
 
@@ -167,11 +172,11 @@ def regrain(source: Path, out: Path, settings: LayerSettings) -> dict[str, Any]:
     with open_media(source, fields=settings.fields) as reader, ExitStack() as stack:
         info = reader.info
         count = reader.count()
-        target = output_format(out, info, settings.codec)
-        writer = stack.enter_context(create_media(out, codec=settings.codec, like=info, audio_from=source, overwrite=settings.overwrite))
+        writer, form = open_output(out, info, codec=settings.codec, audio_from=source, overwrite=settings.overwrite)
+        stack.enter_context(writer)
         bar = stack.enter_context(progress("Regraining", count))
         for frame, request, layers in rendered(effect, reader, settings):
-            shown = from_image(view(request, layers), target, info.tags, like=frame.planes)
+            shown = from_image(view(request, layers), form, info.tags, like=frame.planes)
             writer.write(replace(frame, planes=shown))
             bar.step()
     return {"output": str(out), "frames": count, "seconds": round(time.monotonic() - began, 2)}

@@ -11,16 +11,25 @@ from typing import Any
 
 from grainlayer.codec.stream import GrainShot, GrainStream, pack, unpack
 from grainlayer.errors import MediaError, StreamError
+from grainlayer.picture.media import is_sequence
 
 
 def fingerprint(source: Path, settings: dict[str, Any]) -> str:
     """Return a digest of what an encode depends on: the source's name, size and time, and every setting."""
     try:
-        stat = source.stat()
+        stats = [path.stat() for path in _files(source)]
     except OSError as error:
         raise MediaError(f"{source} cannot be read ({error.strerror}); check the path.") from error
-    facts = [str(source.resolve()), stat.st_size, stat.st_mtime_ns, settings]
+    facts = [str(source.resolve()), [(stat.st_size, stat.st_mtime_ns) for stat in stats], settings]
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _files(source: Path) -> list[Path]:
+    """Return the files behind a source: itself, or every file of the folder that holds a sequence."""
+    if not is_sequence(source):
+        return [source]
+    folder = source if source.is_dir() else source.parent
+    return sorted(path for path in folder.iterdir() if path.is_file())
 
 
 @dataclass(frozen=True)
