@@ -7,12 +7,17 @@ nothing is clipped: fftdnoiz in 16 bit, nlmeans in 8 bit, which is all it reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tests.bench.material import RATE, Footage
+from tests.bench.movies import Planes, frame_planes, planes_frame, read_planes, write_planes
 
 Picture = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -143,3 +148,72 @@ STILL_PEERS = (
     StillPeer("CBM3D", cbm3d, CBM3D_GRID),
     StillPeer("CBM3D told the spectrum", cbm3d, COLOURED_GRID),
 )
+
+
+CLIP_SCALES = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)
+CLIP_OVERLAPS = (0.5, 0.8)
+CLIP_TUNING = 12
+"""Frames on which the filter's strength is chosen in hindsight."""
+
+
+def filter_clip(frames: Iterable[Planes], graph_words: Sequence[tuple[str, str]]) -> Iterator[Planes]:
+    """Yield planes after a chain of FFmpeg filters, (name, options) each."""
+    import av
+
+    graph = av.filter.Graph()
+    nodes: list[av.filter.FilterContext] = []
+    for index, planes in enumerate(frames):
+        if not nodes:
+            height, width = planes[0].shape
+            nodes = [graph.add_buffer(width=width, height=height, format=av.VideoFormat("yuv420p10le"), time_base=Fraction(1, RATE))]
+            nodes += [graph.add(name, options) for name, options in graph_words] + [graph.add("buffersink")]
+            graph.link_nodes(*nodes).configure()
+        nodes[0].push(planes_frame(planes, index, RATE))
+        yield from _ready(nodes[-1])
+    nodes[0].push(None)
+    yield from _ready(nodes[-1])
+
+
+def _ready(sink: Any) -> Iterator[Planes]:
+    import av
+
+    while True:
+        try:
+            yield frame_planes(sink.pull())
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+
+
+def fftdnoiz_words(strengths: tuple[float, float], scales: tuple[float, float], overlaps: tuple[float, float]) -> list[tuple[str, str]]:
+    """Return the filter chain over three frames for luma and for chroma, strengths in 8-bit steps."""
+    parts = zip(strengths, scales, overlaps, (1, 6), strict=True)
+    return [
+        ("fftdnoiz", f"sigma={min(100.0, told * scale):.4f}:block=32:overlap={overlap}:prev=1:next=1:planes={planes}")
+        for told, scale, overlap, planes in parts
+    ]
+
+
+def _error(done: list[Planes], clean: list[Planes], planes: slice) -> float:
+    """Return the mean square error of some planes, 10-bit codes."""
+    pairs = [pair for d, c in zip(done, clean, strict=True) for pair in zip(d[planes], c[planes], strict=True)]
+    return float(np.mean([np.mean((a.astype(np.float64) - b) ** 2) for a, b in pairs]))
+
+
+def tune_fftdnoiz(grainy: list[Planes], clean: list[Planes]) -> list[tuple[str, str]]:
+    """Return the filter chain that comes nearest to the clean planes, luma and chroma chosen apart, told the true strengths."""
+    luma, chroma = slice(0, 1), slice(1, 3)
+    told = (_error(grainy, clean, luma) ** 0.5 / 4, _error(grainy, clean, chroma) ** 0.5 / 4)
+    tried = {
+        (scale, overlap): list(filter_clip(grainy, fftdnoiz_words(told, (scale, scale), (overlap, overlap))))
+        for scale in CLIP_SCALES
+        for overlap in CLIP_OVERLAPS
+    }
+    best = [min(tried, key=lambda setting: _error(tried[setting], clean, planes)) for planes in (luma, chroma)]
+    return fftdnoiz_words(told, (best[0][0], best[1][0]), (best[0][1], best[1][1]))
+
+
+def write_fftdnoiz(footage: Footage, out: Path) -> str:
+    """Write the base that fftdnoiz makes of a clip, its strength tuned, and return the chain used."""
+    words = tune_fftdnoiz(list(read_planes(footage.grainy, 0, CLIP_TUNING)), list(read_planes(footage.clean, 0, CLIP_TUNING)))
+    write_planes(out, filter_clip(read_planes(footage.grainy), words), RATE)
+    return ", ".join(f"{name}={options}" for name, options in words)
