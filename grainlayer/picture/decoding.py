@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import av
 import av.error
@@ -115,7 +115,8 @@ def read_planes(picture: VideoFrame, format: SampleFormat, size: tuple[int, int]
 def plane_views(picture: VideoFrame, format: SampleFormat) -> list[Plane]:
     """Return views of a picture's planes in the order of SampleFormat; rows may be longer than the picture is wide."""
     size = format.dtype.itemsize
-    rows: list[Plane] = [np.frombuffer(plane, format.dtype).reshape(-1, plane.line_size // size) for plane in picture.planes]
+    planes: list[Any] = list(picture.planes)
+    rows: list[Plane] = [np.frombuffer(plane, format.dtype).reshape(-1, plane.line_size // size) for plane in planes]
     if format.kind == "grey" and format.alpha:
         return [rows[0][:, 0::2], rows[0][:, 1::2]]
     return [rows[i] for i in RGB_ORDER[: len(rows)]] if format.kind == "rgb" else rows
@@ -161,5 +162,5 @@ def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packe
     try:
         yield from container.demux(stream)
     except av.error.FFmpegError as error:
-        yield av.Packet()
+        yield cast("Packet[VideoStream]", av.Packet())
         raise Damage(error.strerror or str(error)) from error

@@ -37,5 +37,5 @@ def _display(fields: tuple[int, ...], whole: bool) -> str:
     def pair(first: float, second: float, scale: int) -> str:
         return f"({round(first * scale)},{round(second * scale)})" if whole else f"({first:.5f},{second:.5f})"
 
-    colours = (f"{name}{pair(*point, 50000)}" for name, point in (("G", green), ("B", blue), ("R", red), ("WP", white)))
+    colours = (f"{name}{pair(point[0], point[1], 50000)}" for name, point in (("G", green), ("B", blue), ("R", red), ("WP", white)))
     return "".join(colours) + f"L{pair(high, low, 10000)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -129,16 +129,19 @@ class MovieWriter(Writer):
             raise MediaError(f"Frame {frame.index} of {self.path} is not later than the one before it; its times are wrong.")
         self._last = picture.pts
         with self._explained(f"cannot be written at frame {frame.index}"):
+            self._output()
             self._mux(self._stream.encode(picture))
             if self._sound is not None:
                 self._sound.copy(frame.pts * self._plan.like.time_base)
 
     def _mux(self, packets: list[Packet[VideoStream]]) -> None:
-        assert_open = self._container
-        if assert_open is None:
-            raise MediaError(f"{self.path} is finished; no frame can be added.")
         for packet in packets:
-            assert_open.mux_one(packet)
+            self._output().mux_one(packet)
+
+    def _output(self) -> OutputContainer:
+        if self._container is None:
+            raise MediaError(f"{self.path} is finished; no frame can be added.")
+        return self._container
 
     def _picture(self, frame: Frame) -> VideoFrame:
         """Return the frame as FFmpeg's picture, its last row and column repeated up to the stored size."""
@@ -197,12 +200,14 @@ class MovieWriter(Writer):
             self._sound.close()
 
     @contextmanager
-    def _explained(self, what: str) -> Iterator[None]:
+    def _explained(self, what: str) -> Generator[None]:
         """Turn what FFmpeg or the system says into one MediaError."""
         try:
             yield
         except MediaError:
             raise
+        except ValueError as error:
+            raise MediaError(f"{self.path} {what}: {error}.") from error
         except (av.error.FFmpegError, OSError) as error:
             if error.errno in FULL_DISK:
                 raise write_failure(self.path, OSError(error.errno, error.strerror)) from error
@@ -321,5 +326,6 @@ def _writable(picture: VideoFrame, format: SampleFormat) -> list[Plane]:
     order = _PACKED.get(picture.format.name)
     if order is None:
         return plane_views(picture, format)
-    rows: Plane = np.frombuffer(picture.planes[0], np.uint8).reshape(-1, picture.planes[0].line_size)
+    pixels: Any = picture.planes[0]
+    rows: Plane = np.frombuffer(pixels, np.uint8).reshape(-1, pixels.line_size)
     return [rows[:, offset::4] for offset in order]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av.logging
 from av.sidedata.sidedata import Type as SideType
@@ -112,10 +112,8 @@ def _timecode_track(container: InputContainer) -> str | None:
 
 
 def _side_data(picture: VideoFrame, kind: SideType) -> bytes | None:
-    for index in range(len(picture.side_data)):
-        if picture.side_data[index].type == kind:
-            return bytes(picture.side_data[index])
-    return None
+    every: Any = picture.side_data
+    return next((bytes(every[index]) for index in range(len(every)) if every[index].type == kind), None)
 
 
 def _display_matrix(picture: VideoFrame) -> tuple[int, ...] | None:
@@ -147,7 +145,7 @@ def _tags(container: InputContainer, stream: VideoStream, picture: VideoFrame, f
     return ColourTags(full, primaries, transfer, MATRIX_RGB if format.kind == "rgb" else matrix, location)
 
 
-def _chroma_location(container: InputContainer, stream: VideoStream) -> int:
+def _chroma_location(container: Any, stream: VideoStream) -> int:
     """Return where chroma samples lie; PyAV only tells in its listing of the container."""
     with _log_lock:
         level, repeats = av.logging.get_level(), av.logging.get_skip_repeated()
@@ -155,7 +153,7 @@ def _chroma_location(container: InputContainer, stream: VideoStream) -> int:
         av.logging.set_libav_level(av.logging.VERBOSE)
         av.logging.set_skip_repeated(False)
         try:
-            listing = container.dumps_format()
+            listing: str = container.dumps_format()
         finally:
             av.logging.set_libav_level(av.logging.INFO)
             av.logging.set_skip_repeated(repeats)

@@ -168,9 +168,7 @@ class StillFile:
         if depth == "16" and stated in (10, 12, 14):
             depth = str(stated)
         if depth == "10" and len(channels) == 4 and spec.width % 3 == 1 and self._path.suffix.lower() == ".dpx":
-            raise MediaError(
-                f"{self._path} (frame {self._index}) is a 10-bit DPX with alpha that cannot be unpacked; convert it to 12 bits."
-            )
+            raise MediaError(f"{self._path} (frame {self._index}) is a 10-bit DPX with alpha, which cannot be unpacked; use 12 bits.")
         return sample_format(still_format_name(len(channels) > 2, len(channels) % 2 == 0, depth))
 
     def planes(self) -> tuple[Plane, ...]:
