@@ -9,7 +9,7 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 VENV ?= .venv
 CLIP ?=
 BIN := $(VENV)/bin
-INSTALLED_FROM := pyproject.toml $(wildcard setup.py grainlayer/native/*.cpp grainlayer/native/*.h)
+INSTALLED_FROM := pyproject.toml installer/wheel.py $(wildcard grainlayer/native/*.cpp grainlayer/native/*.h)
 SHELL := /bin/bash
 
 .PHONY: demo test bench soak generate

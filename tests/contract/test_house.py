@@ -14,7 +14,7 @@ from grainlayer.params import Stock
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = {"ofx_bridge", "resolve_scripts", "grainlayer", "models", "tests", "installer", "docs", ".ci"}
-LOOSE = {"pyproject.toml", "setup.py", "README.md", "LICENSE", "CHANGELOG.md", "Makefile", ".gitignore"}
+LOOSE = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "Makefile", ".gitignore"}
 TEXT = {".py", ".cpp", ".h", ".inc", ".md", ".toml", ".sh", ".txt", ""}
 NO_NOUN = {"utils", "util", "helpers", "common", "core", "manager", "handler", "misc"}
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|NotImplemented" + r"Error)\b")
