@@ -6,6 +6,8 @@ import ast
 import os
 import re
 import subprocess
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,13 @@ def test_nothing_is_unfinished_or_tied_to_one_machine() -> None:
 
 def test_no_file_is_huge() -> None:
     assert not {named(path) for path in FILES if path.stat().st_size > 8 << 20}
+
+
+def test_a_wheel_carries_all_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    packed = project["tool"]["setuptools"]["package-data"]["*"]
+    beside = {path.name for path in FILES if path.is_relative_to(ROOT / "grainlayer") and path.suffix != ".py"}
+    assert not {name for name in beside if not any(fnmatch(name, pattern) for pattern in packed)}
 
 
 def test_the_readme_names_both_commands_and_its_links_lead_somewhere() -> None:
