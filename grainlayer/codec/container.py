@@ -40,8 +40,11 @@ TRACK = "GrainLayer"
 """Name of the data track in MP4."""
 SIDECAR = ".grain"
 _MUXERS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov"}
-_HELD = {".mkv": ("av1", "hevc", "h264", "vvc", "prores", "ffv1"), ".mp4": ("av1", "hevc", "h264", "vvc", "ffv1")}
-_HELD |= {".mov": ("hevc", "h264", "vvc", "prores")}
+_HELD = {
+    ".mkv": ("av1", "hevc", "h264", "vvc", "prores", "ffv1"),
+    ".mp4": ("av1", "hevc", "h264", "vvc", "ffv1"),
+    ".mov": ("hevc", "h264", "vvc", "prores"),
+}
 _PLAIN_KEYS = frozenset(("title", "artist", "album", "comment", "copyright", "date", "description", "genre", "creation_time"))
 _RESCUE = 1 << 24
 """Bytes at the head of a damaged movie that are searched for a grain stream."""
@@ -201,8 +204,9 @@ class _Assembly(ExitStack):
         self._time(min(parts[0].times), parts[0].time_base)
         first = self.enter_context(open_container(parts[0].path))
         tags = dict(like.metadata) | {key: value for key, value in first.metadata.items() if key.lower() == PICTURE_KEY}
-        general = self._suffix != ".mkv" and not {key.lower() for key in tags} <= _PLAIN_KEYS
-        options = {"movflags": "use_metadata_tags"} if general else {}
+        options = {} if self._suffix == ".mkv" else {"movie_timescale": str(self._clock.base.denominator)}
+        if options and not {key.lower() for key in tags} <= _PLAIN_KEYS:
+            options["movflags"] = "use_metadata_tags"
         file = self.enter_context(partial.open("xb"))
         self._output: OutputContainer = self.enter_context(closing(av.open(file, "w", format=_MUXERS[self._suffix], options=options)))
         self._output.metadata.update(tags)

@@ -18,7 +18,7 @@ from grainlayer.picture.media import MediaInfo, Plane
 from grainlayer.picture.probing import CHROMA_LOCATIONS, PICTURE_KEY
 from grainlayer.picture.samples import ColourTags, SampleFormat
 
-LEAST_SIDE = 16
+LEAST_SIDE = 64
 """Pictures are padded to even sides of at least this many pixels; the true size is noted in the file."""
 
 
@@ -48,7 +48,7 @@ class VvcEncoder:
         )
         filters = f"setparams={said},setsar={like.sample_aspect.numerator}/{like.sample_aspect.denominator}"
         params = ":".join((options["vvenc-params"], *_hdr(like)))
-        chosen = [part for name, value in (options | {"vvenc-params": params}).items() for part in (f"-{name}", value)]
+        chosen = [part for name, value in {**options, "vvenc-params": params}.items() for part in (f"-{name}", value)]
         chosen += ["-chroma_sample_location", CHROMA_LOCATIONS[tags.chroma_location]]
         true_size = ["-metadata", f"{PICTURE_KEY}={self._size[0]}x{self._size[1]}"] if self._padded != self._size else []
         head = ["-hide_banner", "-loglevel", "error", "-nostdin", "-y"]

@@ -15,7 +15,7 @@ from av.stream import Discard, Disposition
 
 from grainlayer.errors import MediaError
 from grainlayer.picture.media import Plane
-from grainlayer.picture.packets import missing_bytes
+from grainlayer.picture.packets import missing_bytes, slices_whole
 from grainlayer.picture.samples import SampleFormat, planar_name
 
 if TYPE_CHECKING:
@@ -51,12 +51,16 @@ class Decoder:
         self._pending: list[int] = []
         self._hidden: set[int] = set()
         self._key: int | None = None
+        self._summed: bool | None = None if self.stream.codec_context.codec.canonical_name == "ffv1" else False
 
     def run(self, packets: Iterator[Packet[VideoStream]]) -> Iterator[VideoFrame]:
         """Yield the pictures in the order of display. Raise Damage after all that precede the damage."""
         for packet in packets:
             if packet.size and not self._admit(packet):
                 continue
+            if packet.size and not self._sound(packet):
+                yield from self._drain(packet.pts)
+                raise Damage("a checksum is wrong")
             try:
                 pictures = self.stream.decode(packet if packet.size else None)
             except av.error.FFmpegError as error:
@@ -79,6 +83,15 @@ class Decoder:
         elif self.strict and packet.pts is not None and packet.pts not in self._pending:
             heapq.heappush(self._pending, packet.pts)
         return True
+
+    def _sound(self, packet: Packet[VideoStream]) -> bool:
+        """Check an FFV1 packet's checksums, if the first one had any."""
+        if self._summed is False:
+            return True
+        whole = slices_whole(bytes(packet))
+        if self._summed is None:
+            self._summed = whole
+        return whole or not self._summed
 
     def _leading(self, packet: Packet[VideoStream]) -> bool:
         return self._key is None or (packet.pts is not None and packet.pts < self._key)

@@ -169,11 +169,12 @@ class Writer(ABC):
             raise
 
 
-def open_media(path: str | Path, fields: Fields = "refuse", rate: Fraction | None = None) -> Reader:
+def open_media(path: str | Path, fields: Fields = "refuse", rate: Fraction | None = None, player_grain: bool = True) -> Reader:
     """Open a movie, one still, or a sequence: 'shot.%04d.exr', 'shot.####.exr', or a folder that holds one numbered sequence.
 
     fields  'progressive' reads interlaced movies as if each frame were one picture; 'refuse' raises MediaError for them
     rate    frames a second of a sequence whose files do not say; 24 without it
+    player_grain  False leaves out the film grain that an AV1 stream asks its player to add
     Raise MediaError, one sentence that names the path, for what cannot be read.
     """
     path = Path(path)
@@ -191,7 +192,7 @@ def open_media(path: str | Path, fields: Fields = "refuse", rate: Fraction | Non
         return open_still(path, rate)
     from grainlayer.picture.movies import open_movie
 
-    return open_movie(path, fields)
+    return open_movie(path, fields, player_grain)
 
 
 def is_sequence(path: str | Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ _INTRA = (
 ONE_FRAME_EACH = frozenset(("h264", "hevc", "vvc", "av1", "vp9", "mpeg2video", "jpeg2000", *_INTRA))
 """Codecs in which every packet is one picture to be shown."""
 
+_SLICE_TRAILER = 8
+"""Three bytes of size, one of state, four of a CRC-32 that counts bits from the other end than zlib's."""
+_MIRRORED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
 
 
@@ -91,6 +95,17 @@ class IndexBuilder:
         keys = tuple(sorted(self._keys, key=lambda key: key.pts))
         unique = len(times) == len(self._shown)
         return PacketIndex(times, keys, self._exact and unique and bool(keys) and keys[0].pts == times[0], self._count)
+
+
+def slices_whole(data: bytes) -> bool:
+    """Say whether every slice of an FFV1 packet carries a checksum that is right; FFmpeg's decoder conceals those that are not."""
+    end = len(data)
+    while end > _SLICE_TRAILER:
+        size = int.from_bytes(data[end - _SLICE_TRAILER : end - 5], "big") + _SLICE_TRAILER
+        if size > end or zlib.crc32(data[end - size : end].translate(_MIRRORED), 0xFFFFFFFF) != 0xFFFFFFFF:
+            return False
+        end -= size
+    return end == 0
 
 
 def missing_bytes(path: Path) -> int:
