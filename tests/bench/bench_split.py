@@ -15,7 +15,8 @@ LEVEL = 0.03
 WARM_UP, ROUNDS = 2, 9
 OVERHEAD = 0.25
 NOTES = (
-    f"{WIDTH}x{HEIGHT}, float32 RGB, on the CPU; rounds of all in turn, median of {ROUNDS} after {WARM_UP} to warm up, quartiles in brackets.",
+    f"{WIDTH}x{HEIGHT}, float32 RGB, on the CPU; rounds of all in turn, median of {ROUNDS} after {WARM_UP} "
+    "to warm up, quartiles in brackets.",
     "net alone: the session on prepared arrays. effect: Effect.layers, the level told. with planes: 10-bit 4:2:0 planes in, "
     "base and grain planes out, as `split` does for every frame, without reading and writing files.",
 )
@@ -51,7 +52,7 @@ def prepare() -> dict[str, Callable[[], object]]:
     from grainlayer.inference.remove import cell_means, pad
     from grainlayer.params import LevelMode, ShotParams
     from grainlayer.picture.planes import from_image, split_planes, to_image
-    from grainlayer.picture.samples import BT709, ColourTags, format_named
+    from grainlayer.picture.samples import BT709, ColourTags, sample_format
 
     source = picture()
     effect = Effect("cpu")
@@ -59,7 +60,7 @@ def prepare() -> dict[str, Callable[[], object]]:
     remover = effect.remover(params.quality)
     cells = np.full(cell_means(source).shape[:2], LEVEL, np.float32)
     padded = pad(source, cells.shape[0] * 8, cells.shape[1] * 8)
-    layout, tags = format_named("yuv420p10le"), ColourTags(matrix=BT709)
+    layout, tags = sample_format("yuv420p10le"), ColourTags(matrix=BT709)
     planes = from_image(source, layout, tags)
 
     def whole() -> object:
