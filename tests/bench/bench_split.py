@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.bench.material import FILM, SHARED, STILL_SEED
 from tests.bench.report import Report, Table
@@ -22,13 +23,13 @@ NOTES = (
 )
 
 
-def picture() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def picture() -> NDArray[np.float32]:
     """Return a grainy 1080p picture, (1080, 1920, 3) float32."""
     from tests.demo.clip import photograph, sampling
 
     photo = photograph("motorcycle")
     step = photo.shape[1] / WIDTH
-    rows = sampling(HEIGHT, 0, photo.shape[0] / HEIGHT, photo.shape[0])
+    rows = sampling(HEIGHT, 0, step, photo.shape[0])
     columns = sampling(WIDTH, 0, step, photo.shape[1])
     clean = np.stack([rows @ photo[:, :, channel] @ columns.T for channel in range(3)], axis=2)
     return np.ascontiguousarray(clean + FILM.render(np.clip(clean, 0, 1), LEVEL, STILL_SEED, SHARED), np.float32)
@@ -49,7 +50,7 @@ def time_in_turn(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[
 def prepare() -> dict[str, Callable[[], object]]:
     """Return the three jobs, their inputs prepared."""
     from grainlayer.effect import Effect, Request
-    from grainlayer.inference.remove import cell_means, pad
+    from grainlayer.inference.remove import CELL, cell_means, pad
     from grainlayer.params import LevelMode, ShotParams
     from grainlayer.picture.planes import from_image, split_planes, to_image
     from grainlayer.picture.samples import BT709, ColourTags, sample_format
@@ -58,8 +59,9 @@ def prepare() -> dict[str, Callable[[], object]]:
     effect = Effect("cpu")
     params = ShotParams(level_mode=LevelMode.MANUAL, level=LEVEL)
     remover = effect.remover(params.quality)
-    cells = np.full(cell_means(source).shape[:2], LEVEL, np.float32)
-    padded = pad(source, cells.shape[0] * 8, cells.shape[1] * 8)
+    rows, columns = cell_means(source).shape[:2]
+    cells = np.full((rows, columns), LEVEL, np.float32)
+    padded = pad(source, rows * CELL, columns * CELL)
     layout, tags = sample_format("yuv420p10le"), ColourTags(matrix=BT709)
     planes = from_image(source, layout, tags)
 

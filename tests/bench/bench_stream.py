@@ -29,17 +29,17 @@ NOTES = (
 
 def frames(seconds: int) -> Iterator[Planes]:
     """Yield the frames of the clip whose shots last some seconds."""
-    from tests.demo.clip import Shot, clean_frame, photograph
+    from tests.demo.clip import Film, Shot, photograph
 
-    number = 0
+    shots: list[Shot] = []
     for name in SHOTS[seconds]:
-        width = photograph(name).shape[1]
-        span = 0.78 * min(width, photograph(name).shape[0] * WIDTH / HEIGHT)
-        shot = Shot(name, (4, 4, span), (0.15 * width, 12, span * 0.9), seconds * RATE)
-        for index in range(shot.frames):
-            clean = 0.02 + 0.96 * clean_frame(shot, index)
-            yield rgb_to_planes(clean + grain(clean, CLIP_SEED + 50_000 + number))
-            number += 1
+        height, width = photograph(name).shape[:2]
+        span = 0.78 * min(width, height * WIDTH / HEIGHT)
+        shots.append(Shot(name, (4, 4, span), (0.15 * width, 12, span * 0.9), seconds * RATE))
+    film = Film(tuple(shots), WIDTH, HEIGHT)
+    for number in range(film.frames):
+        clean = film.clean_frame(number)
+        yield rgb_to_planes(clean + grain(clean, CLIP_SEED + 50_000 + number))
 
 
 def grain(clean: Floats, seed: int) -> Floats:

@@ -157,11 +157,9 @@ def clean_frames(clip: Clip) -> Iterator[Floats]:
     if clip.path is not None:
         yield from read_rgb(data_root() / "video" / clip.path, FRAMES)
         return
-    from tests.demo.clip import SHOTS, clean_frame
+    from tests.demo.clip import DEMO
 
-    frames = ((shot, index) for shot in SHOTS for index in range(shot.frames))
-    for _, (shot, index) in zip(range(FRAMES), frames, strict=False):
-        yield 0.02 + 0.96 * clean_frame(shot, index)
+    yield from (DEMO.clean_frame(number) for number in range(min(FRAMES, DEMO.frames)))
 
 
 def film_peak(clip: Clip, std: int) -> float:

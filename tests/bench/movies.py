@@ -9,9 +9,15 @@ import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from av import Packet, VideoFrame
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
 
 Floats = NDArray[np.float64]
 Plane = NDArray[np.uint16]
@@ -64,7 +70,7 @@ def read_rgb(path: Path, limit: int) -> Iterator[Floats]:
         for index, frame in enumerate(container.decode(video=0)):
             if index == limit:
                 return
-            yield frame.reformat(format="rgb48le").to_ndarray() / 65535.0
+            yield np.asarray(frame.reformat(format="rgb48le").to_ndarray(), np.float64) / 65535
 
 
 def read_planes(path: Path, start: int = 0, count: int | None = None) -> Iterator[Planes]:
@@ -79,25 +85,35 @@ def read_planes(path: Path, start: int = 0, count: int | None = None) -> Iterato
                 yield frame_planes(frame)
 
 
-def frame_planes(frame: object) -> Planes:
-    """Return an av.VideoFrame's planes, copied. Raise ValueError unless it is yuv420p10le."""
-    from av import VideoFrame
-
-    if not isinstance(frame, VideoFrame) or frame.format.name != "yuv420p10le":
-        raise ValueError(f"a frame of yuv420p10le is needed; got {frame}")
-    views = [np.frombuffer(p, "<u2").reshape(p.height, p.line_size // 2)[:, : p.width].astype(np.uint16) for p in frame.planes]
-    return views[0], views[1], views[2]
+def frame_planes(frame: VideoFrame) -> Planes:
+    """Return a frame's planes, copied. Raise ValueError unless it is yuv420p10le."""
+    if frame.format.name != "yuv420p10le":
+        raise ValueError(f"a frame of yuv420p10le is needed; got {frame.format.name}")
+    return plane_samples(frame, 0), plane_samples(frame, 1), plane_samples(frame, 2)
 
 
-def planes_frame(planes: Planes, index: int, rate: int) -> object:
-    """Return planes as an av.VideoFrame tagged BT.709, video range."""
+def plane_samples(frame: VideoFrame, index: int, kind: str = "<u2") -> Plane:
+    """Return a copy of one plane of a frame, (rows, columns), of a sample type."""
+    plane = frame.planes[index]
+    samples = np.frombuffer(memoryview(cast(Any, plane)), kind)
+    return samples.reshape(plane.height, -1)[:, : plane.width].copy()
+
+
+def fill_plane(frame: VideoFrame, index: int, samples: NDArray[Any]) -> None:
+    """Copy samples (rows, columns) into one plane of a frame."""
+    target = frame.planes[index]
+    padded = np.zeros((target.height, target.line_size // samples.itemsize), samples.dtype)
+    padded[:, : samples.shape[1]] = samples
+    target.update(padded.tobytes())
+
+
+def planes_frame(planes: Planes, index: int, rate: int) -> VideoFrame:
+    """Return planes as a frame tagged BT.709, video range."""
     import av
 
     frame = av.VideoFrame(planes[0].shape[1], planes[0].shape[0], "yuv420p10le")
-    for target, plane in zip(frame.planes, planes, strict=True):
-        padded = np.zeros((target.height, target.line_size // 2), "<u2")
-        padded[:, : plane.shape[1]] = plane
-        target.update(padded)
+    for place, plane in enumerate(planes):
+        fill_plane(frame, place, plane)
     frame.pts, frame.time_base = index, Fraction(1, rate)
     frame.colorspace = frame.color_primaries = frame.color_trc = 1
     frame.color_range = 1
@@ -114,24 +130,31 @@ def write_planes(path: Path, frames: Iterable[Planes], rate: int) -> None:
 def encode_planes(path: Path, frames: Iterable[Planes], rate: int, codec: str, options: dict[str, str]) -> int:
     """Write planes by an encoder of PyAV and return the bytes of its packets."""
     import av
-    from av import VideoFrame
 
     total = 0
     with av.open(str(path), "w") as container:
-        stream = None
+        stream: VideoStream | None = None
         for index, planes in enumerate(frames):
             frame = planes_frame(planes, index, rate)
-            assert isinstance(frame, VideoFrame)
-            if stream is None:
-                stream = container.add_stream(codec, Fraction(rate), options=options)
-                stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p10le"
-                stream.time_base = Fraction(1, rate)
-                context = stream.codec_context
-                context.color_range = context.colorspace = context.color_primaries = context.color_trc = 1
-            for packet in stream.encode(frame):
-                total += packet.size
-                container.mux(packet)
-        for packet in stream.encode(None) if stream is not None else ():
-            total += packet.size
-            container.mux(packet)
+            stream = stream or _add_stream(container, frame, rate, codec, options)
+            total += _mux(container, stream.encode(frame))
+        total += _mux(container, stream.encode(None)) if stream else 0
     return total
+
+
+def _mux(container: OutputContainer, packets: Iterable[Packet[Any]]) -> int:
+    """Write packets and return their bytes."""
+    total = 0
+    for packet in packets:
+        total += packet.size
+        container.mux(packet)
+    return total
+
+
+def _add_stream(container: OutputContainer, frame: VideoFrame, rate: int, codec: str, options: dict[str, str]) -> VideoStream:
+    stream = cast("VideoStream", container.add_stream(codec, Fraction(rate), options=options))
+    stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p10le"
+    stream.time_base = Fraction(1, rate)
+    context = stream.codec_context
+    context.color_range = context.colorspace = context.color_primaries = context.color_trc = 1
+    return stream

@@ -11,13 +11,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tests.bench.material import RATE, Footage
-from tests.bench.movies import Planes, frame_planes, planes_frame, read_planes, write_planes
+from tests.bench.movies import Planes, fill_plane, frame_planes, plane_samples, planes_frame, read_planes, write_planes
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.filter import FilterContext
+
 
 Picture = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -57,24 +62,28 @@ def filter_plane(plane: Floats, deviation: float, bits: int, limit: float, descr
 
     low, span, peak = float(plane.min()), float(np.ptp(plane)) or 1.0, (1 << bits) - 1
     span *= max(1.0, 255 * deviation / span / limit)
-    name, kind = ("gray", np.uint8) if bits == 8 else ("gray16le", np.uint16)
-    height, width = plane.shape
-    graph = av.filter.Graph()
-    nodes = [graph.add_buffer(width=width, height=height, format=av.VideoFormat(name), time_base=Fraction(1, 24))]
-    nodes += [graph.add(*describe(255 * deviation / span)), graph.add("buffersink")]
-    graph.link_nodes(*nodes).configure()
-    frame = av.VideoFrame(width, height, name)
-    target = frame.planes[0]
-    padded = np.zeros((height, target.line_size // kind().itemsize), kind)
-    padded[:, :width] = np.floor((plane - low) * (peak / span) + 0.5)
-    target.update(padded)
-    frame.pts, frame.time_base = 0, Fraction(1, 24)
+    name, kind = ("gray", "u1") if bits == 8 else ("gray16le", "<u2")
+    frame = av.VideoFrame(plane.shape[1], plane.shape[0], name)
+    fill_plane(frame, 0, np.floor((plane - low) * (peak / span) + 0.5).astype(kind))
+    frame.pts, frame.time_base = 0, Fraction(1, RATE)
+    nodes = open_graph(frame, [describe(255 * deviation / span)])
     nodes[0].push(frame)
     nodes[0].push(None)
     done = nodes[-1].pull()
     assert isinstance(done, av.VideoFrame) and done.format.name == name
-    codes = np.frombuffer(done.planes[0], kind).reshape(height, -1)[:, :width]
-    return codes * (span / peak) + low
+    return plane_samples(done, 0, kind).astype(np.float64) * (span / peak) + low
+
+
+def open_graph(like: VideoFrame, words: Sequence[tuple[str, str]]) -> list[FilterContext]:
+    """Return the nodes of a chain of FFmpeg filters, (name, options) each, from the source to the sink."""
+    import av
+    from av.filter import Graph
+
+    graph = Graph()
+    nodes = [graph.add_buffer(width=like.width, height=like.height, format=av.VideoFormat(like.format.name), time_base=Fraction(1, RATE))]
+    nodes += [graph.add(name, options) for name, options in words] + [graph.add("buffersink")]
+    graph.link_nodes(*nodes).configure()
+    return nodes
 
 
 def _by_plane(grainy: Picture, space: str, run: Callable[[Floats], Floats]) -> Picture:
@@ -108,7 +117,8 @@ def cbm3d(grainy: Picture, told: Told, setting: Setting) -> Picture:
     """Return the base by CBM3D, told one standard deviation or the power spectrum of the grain (for which bm3d 4.0 needs np.trapz)."""
     import bm3d
 
-    vars(np).setdefault("trapz", np.trapezoid)
+    if not hasattr(np, "trapz"):
+        setattr(np, "trapz", np.trapezoid)  # noqa: B010
     known = told * setting.scale if isinstance(told, float) else told * setting.scale**2
     return np.ascontiguousarray(bm3d.bm3d_rgb(grainy.astype(np.float64), known), np.float32)
 
@@ -156,32 +166,27 @@ CLIP_TUNING = 12
 """Frames on which the filter's strength is chosen in hindsight."""
 
 
-def filter_clip(frames: Iterable[Planes], graph_words: Sequence[tuple[str, str]]) -> Iterator[Planes]:
+def filter_clip(frames: Iterable[Planes], words: Sequence[tuple[str, str]]) -> Iterator[Planes]:
     """Yield planes after a chain of FFmpeg filters, (name, options) each."""
-    import av
-
-    graph = av.filter.Graph()
-    nodes: list[av.filter.FilterContext] = []
+    nodes: list[FilterContext] = []
     for index, planes in enumerate(frames):
-        if not nodes:
-            height, width = planes[0].shape
-            nodes = [graph.add_buffer(width=width, height=height, format=av.VideoFormat("yuv420p10le"), time_base=Fraction(1, RATE))]
-            nodes += [graph.add(name, options) for name, options in graph_words] + [graph.add("buffersink")]
-            graph.link_nodes(*nodes).configure()
-        nodes[0].push(planes_frame(planes, index, RATE))
+        frame = planes_frame(planes, index, RATE)
+        nodes = nodes or open_graph(frame, words)
+        nodes[0].push(frame)
         yield from _ready(nodes[-1])
     nodes[0].push(None)
     yield from _ready(nodes[-1])
 
 
-def _ready(sink: Any) -> Iterator[Planes]:
-    import av
+def _ready(sink: FilterContext) -> Iterator[Planes]:
+    from av.error import BlockingIOError, EOFError
 
     while True:
         try:
-            yield frame_planes(sink.pull())
-        except (av.error.BlockingIOError, av.error.EOFError):
+            frame = sink.pull()
+        except (BlockingIOError, EOFError):
             return
+        yield frame_planes(cast("VideoFrame", frame))
 
 
 def fftdnoiz_words(strengths: tuple[float, float], scales: tuple[float, float], overlaps: tuple[float, float]) -> list[tuple[str, str]]:
