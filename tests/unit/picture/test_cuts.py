@@ -38,17 +38,18 @@ def starts(pictures: NDArray[Any] | list[Small], minimum: int = 6) -> list[int]:
 
 @cache
 def clip(name: str, deviation: float = 6.0) -> NDArray[np.float32]:
-    """Return a clip's small pictures (frames, 36, 64), with white grain of 6 of 255 laid on its luma."""
+    """Return a clip's small pictures (frames, 36, 64), of its first plane (luma or green) under white grain of 6 of 255."""
     rng = np.random.default_rng(0)
     found: list[Small] = []
-    field = np.zeros((0, 0), np.float32)
+    grain: list[Small] = []
     with av.open(VIDEO / f"{name}.mkv") as container:
         for frame in container.decode(video=0):
-            luma = frame.reformat(format="gray16le").to_ndarray()
-            if field.shape != luma.shape:
-                field = np.float32(257 * deviation) * rng.standard_normal(luma.shape, np.float32)
-            grainy = luma + np.roll(field, int(rng.integers(field.size)))
-            found.append(shrink(np.clip(grainy, 0, 65535).astype(np.uint16), GREY16))
+            format = sample_format(frame.format.name)
+            plane = np.frombuffer(bytes(frame.planes[0]), format.dtype).reshape(frame.height, -1)[:, : frame.width]
+            if not grain:
+                fields = (rng.standard_normal(plane.shape, np.float32) * np.float32(257 * deviation) + 32768 for _ in range(8))
+                grain = [shrink(field.astype(np.uint16), GREY16) - np.float32(32768 / 65535) for field in fields]
+            found.append(shrink(plane, format) + grain[int(rng.integers(len(grain)))])
     return np.array(found)
 
 
