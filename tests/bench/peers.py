@@ -21,7 +21,7 @@ from tests.bench.movies import Planes, fill_plane, frame_planes, plane_samples, 
 
 if TYPE_CHECKING:
     from av import VideoFrame
-    from av.filter import FilterContext
+    from av.filter import FilterContext, Graph
 
 
 Picture = NDArray[np.float32]
@@ -66,24 +66,33 @@ def filter_plane(plane: Floats, deviation: float, bits: int, limit: float, descr
     frame = av.VideoFrame(plane.shape[1], plane.shape[0], name)
     fill_plane(frame, 0, np.floor((plane - low) * (peak / span) + 0.5).astype(kind))
     frame.pts, frame.time_base = 0, Fraction(1, RATE)
-    nodes = open_graph(frame, [describe(255 * deviation / span)])
-    nodes[0].push(frame)
-    nodes[0].push(None)
-    done = nodes[-1].pull()
+    chain = open_chain(frame, [describe(255 * deviation / span)])
+    chain.source.push(frame)
+    chain.source.push(None)
+    done = chain.sink.pull()
     assert isinstance(done, av.VideoFrame) and done.format.name == name
     return plane_samples(done, 0, kind).astype(np.float64) * (span / peak) + low
 
 
-def open_graph(like: VideoFrame, words: Sequence[tuple[str, str]]) -> list[FilterContext]:
-    """Return the nodes of a chain of FFmpeg filters, (name, options) each, from the source to the sink."""
+@dataclass(frozen=True)
+class Chain:
+    """Hold a chain of FFmpeg filters; the graph must live as long as its ends."""
+
+    graph: Graph
+    source: FilterContext
+    sink: FilterContext
+
+
+def open_chain(like: VideoFrame, words: Sequence[tuple[str, str]]) -> Chain:
+    """Return a chain of filters, (name, options) each, for frames like the one given."""
     import av
     from av.filter import Graph
 
     graph = Graph()
-    nodes = [graph.add_buffer(width=like.width, height=like.height, format=av.VideoFormat(like.format.name), time_base=Fraction(1, RATE))]
-    nodes += [graph.add(name, options) for name, options in words] + [graph.add("buffersink")]
-    graph.link_nodes(*nodes).configure()
-    return nodes
+    source = graph.add_buffer(width=like.width, height=like.height, format=av.VideoFormat(like.format.name), time_base=Fraction(1, RATE))
+    sink = graph.add("buffersink")
+    graph.link_nodes(source, *(graph.add(name, options) for name, options in words), sink).configure()
+    return Chain(graph, source, sink)
 
 
 def _by_plane(grainy: Picture, space: str, run: Callable[[Floats], Floats]) -> Picture:
@@ -168,14 +177,15 @@ CLIP_TUNING = 12
 
 def filter_clip(frames: Iterable[Planes], words: Sequence[tuple[str, str]]) -> Iterator[Planes]:
     """Yield planes after a chain of FFmpeg filters, (name, options) each."""
-    nodes: list[FilterContext] = []
+    chain: Chain | None = None
     for index, planes in enumerate(frames):
         frame = planes_frame(planes, index, RATE)
-        nodes = nodes or open_graph(frame, words)
-        nodes[0].push(frame)
-        yield from _ready(nodes[-1])
-    nodes[0].push(None)
-    yield from _ready(nodes[-1])
+        chain = chain or open_chain(frame, words)
+        chain.source.push(frame)
+        yield from _ready(chain.sink)
+    if chain:
+        chain.source.push(None)
+        yield from _ready(chain.sink)
 
 
 def _ready(sink: FilterContext) -> Iterator[Planes]:
