@@ -1,0 +1,1 @@
+"""Bring pictures in and out: files, planes, transfer curves, tiles and cuts."""
