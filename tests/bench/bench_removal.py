@@ -138,8 +138,8 @@ def settings_table(results: dict[Case, dict[str, Figures]]) -> Table:
 
 
 def run(quick: bool = False) -> Report:
-    """Compare removal on the pictures of data/val; quick: every sixth picture, the peers without CBM3D."""
-    every = 6 if quick else 1
+    """Compare removal on the pictures of data/val; quick: every fourth picture, the peers without CBM3D."""
+    every = TUNING if quick else 1
     report = Report("removal", "Removal from stills: PSNR over RGB and grain left")
     fast = STILL_PEERS[:2]
     crops = {case: measure(case, CROP, every, fast if quick else STILL_PEERS) for case in CASES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 
@@ -16,8 +17,7 @@ LEVEL = 0.03
 WARM_UP, ROUNDS = 2, 9
 OVERHEAD = 0.25
 NOTES = (
-    f"{WIDTH}x{HEIGHT}, float32 RGB, on the CPU; rounds of all in turn, median of {ROUNDS} after {WARM_UP} "
-    "to warm up, quartiles in brackets.",
+    f"{WIDTH}x{HEIGHT}, float32 RGB, on the CPU; all in turn, medians after {WARM_UP} rounds to warm up, quartiles in brackets.",
     "net alone: the session on prepared arrays. effect: Effect.layers, the level told. with planes: 10-bit 4:2:0 planes in, "
     "base and grain planes out, as `split` does for every frame, without reading and writing files.",
 )
@@ -91,5 +91,6 @@ def run(quick: bool = False) -> Report:
         extra = float(np.median(times[name])) / net - 1
         report.check(extra <= OVERHEAD, f"{name}: {100 * extra:+.0f} % beside the net (target at most +25 %)")
     report.tables = [Table("One frame", ["what", "ms", "against the net", "frames a second"], rows)]
-    report.notes, report.figures = list(NOTES), dict(times)
+    report.notes = [*NOTES, f"{len(times['effect'])} rounds; load average {os.getloadavg()[0]:.1f} at the end."]
+    report.figures = dict(times)
     return report

@@ -40,7 +40,7 @@ class Table:
 
 @dataclass
 class Report:
-    """Hold one benchmark's result. `losses` are the targets missed, `gains` those met; both are printed."""
+    """Hold one benchmark's result. `losses` are the targets missed, `gains` those met; both are printed. `text` is a table of its own."""
 
     name: str
     title: str
@@ -49,6 +49,7 @@ class Report:
     gains: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
 
     def check(self, met: bool, sentence: str) -> None:
         """Note a target as met or missed."""
@@ -56,7 +57,7 @@ class Report:
 
     def markdown(self) -> str:
         """Return the whole report in Markdown."""
-        parts = [f"# {self.title}", *(table.markdown() for table in self.tables)]
+        parts = [f"# {self.title}", *([f"```\n{self.text}\n```"] if self.text else []), *(table.markdown() for table in self.tables)]
         for title, lines in (("Missed", self.losses), ("Met", self.gains), ("Notes", self.notes)):
             if lines:
                 parts.append("\n".join([f"### {title}", "", *(f"- {line}" for line in lines)]))
