@@ -60,6 +60,10 @@ struct Strip {
     float* norm;                 // (pitch): power of the extra part of the blend
     float* line;                 // (cells_x): one row of a texture map
     int32_t* index;              // (pitch): table places
+    float* zero;                 // (pitch): zeros
+    float *sum, *power;          // (pitch): the extra fields' weighted sum, the whole blend's power
+    int32_t *left, *right;       // (pitch): cells beside a column
+    float* part;                 // (pitch): share of the right cell
 };
 
 // out[n] (+)= sum over kTaps t of taps[n][t] * (low[t] + high[t]), in the order of t.
@@ -77,17 +81,18 @@ GRAINLAYER_INLINE void add_taps(float* out, int64_t out_pitch, const float* cons
     float* GRAINLAYER_RESTRICT o0 = out;
     float* GRAINLAYER_RESTRICT o1 = N > 1 ? out + out_pitch : nullptr;
     float* GRAINLAYER_RESTRICT o2 = N > 2 ? out + 2 * out_pitch : nullptr;
-    const float* t0 = taps;
-    const float* t1 = N > 1 ? taps + taps_pitch : taps;
-    const float* t2 = N > 2 ? taps + 2 * taps_pitch : taps;
-    const float a0 = t0[0], a1 = t0[1], a2 = t0[2], a3 = t0[3], b0 = t1[0], b1 = t1[1], b2 = t1[2], b3 = t1[3];
-    const float c0 = t2[0], c1 = t2[1], c2 = t2[2], c3 = t2[3];
+    float* GRAINLAYER_RESTRICT o3 = N > 3 ? out + 3 * out_pitch : nullptr;
+    const float *t1 = N > 1 ? taps + taps_pitch : taps, *t2 = N > 2 ? taps + 2 * taps_pitch : taps;
+    const float* t3 = N > 3 ? taps + 3 * taps_pitch : taps;
+    const float a0 = taps[0], a1 = taps[1], a2 = taps[2], a3 = taps[3], b0 = t1[0], b1 = t1[1], b2 = t1[2], b3 = t1[3];
+    const float c0 = t2[0], c1 = t2[1], c2 = t2[2], c3 = t2[3], d0 = t3[0], d1 = t3[1], d2 = t3[2], d3 = t3[3];
     GRAINLAYER_IVDEP
     for (int64_t i = 0; i < width; ++i) {
         const float s0 = l0[i] + h0[i], s1 = l1[i] + h1[i], s2 = l2[i] + h2[i], s3 = l3[i] + h3[i];
         o0[i] = (((kFirst ? a0 * s0 : o0[i] + a0 * s0) + a1 * s1) + a2 * s2) + a3 * s3;
         if constexpr (N > 1) o1[i] = (((kFirst ? b0 * s0 : o1[i] + b0 * s0) + b1 * s1) + b2 * s2) + b3 * s3;
         if constexpr (N > 2) o2[i] = (((kFirst ? c0 * s0 : o2[i] + c0 * s0) + c1 * s1) + c2 * s2) + c3 * s3;
+        if constexpr (N > 3) o3[i] = (((kFirst ? d0 * s0 : o3[i] + d0 * s0) + d1 * s1) + d2 * s2) + d3 * s3;
     }
 }
 
@@ -96,7 +101,8 @@ template <bool kFirst>
 GRAINLAYER_INLINE void add_taps_to(int64_t count, float* out, int64_t out_pitch, const float* const* low, const float* const* high,
                                    const float* taps, int64_t taps_pitch, int64_t width) {
     int64_t n = 0;
-    for (; n + 3 <= count; n += 3) add_taps<3, kFirst>(out + n * out_pitch, out_pitch, low, high, taps + n * taps_pitch, taps_pitch, width);
+    for (; n + 4 <= count; n += 4) add_taps<4, kFirst>(out + n * out_pitch, out_pitch, low, high, taps + n * taps_pitch, taps_pitch, width);
+    if (count - n == 3) add_taps<3, kFirst>(out + n * out_pitch, out_pitch, low, high, taps + n * taps_pitch, taps_pitch, width);
     if (count - n == 2) add_taps<2, kFirst>(out + n * out_pitch, out_pitch, low, high, taps + n * taps_pitch, taps_pitch, width);
     if (count - n == 1) add_taps<1, kFirst>(out + n * out_pitch, out_pitch, low, high, taps + n * taps_pitch, taps_pitch, width);
 }
@@ -164,17 +170,28 @@ GRAINLAYER_INLINE void filter_along(const GrainlayerSynth& job, const Strip& str
 
 // Interpolate a raster of cells (centres at 8, 24, ... pixels) at row y of the picture, for the strip's columns.
 GRAINLAYER_INLINE void expand(const GrainlayerSynth& job, const Strip& strip, const float* cells, int64_t y, float* out) {
-    const int64_t last_x = job.cells_x - 1, last_y = job.cells_y - 1;
+    const int64_t last_y = job.cells_y - 1;
     const int64_t row = (2 * y + 1 - kCell) >> 5;
     const float part = static_cast<float>((2 * y + 1 - kCell) & 31) / 32.0f;
     const float* above = cells + std::clamp<int64_t>(row, 0, last_y) * job.cells_x;
     const float* below = cells + std::clamp<int64_t>(row + 1, 0, last_y) * job.cells_x;
     for (int64_t i = 0; i < job.cells_x; ++i) strip.line[i] = above[i] + part * (below[i] - above[i]);
+    const float* line = strip.line;
+    GRAINLAYER_IVDEP
+    for (int64_t i = 0; i < strip.width; ++i) {
+        const float left = line[strip.left[i]], right = line[strip.right[i]];
+        out[i] = left + strip.part[i] * (right - left);
+    }
+}
+
+// Find the cells left and right of each of the strip's columns, and the share of the right one.
+GRAINLAYER_INLINE void place_cells(const GrainlayerSynth& job, const Strip& strip) {
+    const int64_t last = job.cells_x - 1;
     for (int64_t i = 0; i < strip.width; ++i) {
         const int64_t place = 2 * (job.x + strip.first + i) + 1 - kCell, cell = place >> 5;
-        const float left = strip.line[std::clamp<int64_t>(cell, 0, last_x)];
-        const float right = strip.line[std::clamp<int64_t>(cell + 1, 0, last_x)];
-        out[i] = left + static_cast<float>(place & 31) / 32.0f * (right - left);
+        strip.left[i] = static_cast<int32_t>(std::clamp<int64_t>(cell, 0, last));
+        strip.right[i] = static_cast<int32_t>(std::clamp<int64_t>(cell + 1, 0, last));
+        strip.part[i] = static_cast<float>(place & 31) / 32.0f;
     }
 }
 
@@ -212,17 +229,22 @@ GRAINLAYER_INLINE void texture_channel(const GrainlayerSynth& job, const Strip& 
     float* grain = strip.grain + c * p;
     if (job.extras > 0) {
         const float *own = strip.map + 2 * p, *strength = job.strength + c * kCodes;
-        for (int64_t i = 0; i < strip.width; ++i) {
-            float sum = 0.0f, power = strip.norm[i];
-            for (int64_t e = 0; e < job.extras; ++e) {
-                const float weight = strip.map[(3 + e) * p + i];
-                sum += weight * field[(job.fields + e) * p + i];
-                power += (2.0f * own[i]) * (weight * job.cross[e * kCodes + strip.index[i]]);
+        for (int64_t e = 0; e < job.extras; ++e) {
+            const float *weight = strip.map + (3 + e) * p, *one = field + (job.fields + e) * p, *cross = job.cross + e * kCodes;
+            const float *sum = e == 0 ? strip.zero : strip.sum, *power = e == 0 ? strip.norm : strip.power;
+            GRAINLAYER_IVDEP
+            for (int64_t i = 0; i < strip.width; ++i) {
+                strip.sum[i] = sum[i] + weight[i] * one[i];
+                strip.power[i] = power[i] + (2.0f * own[i]) * (weight[i] * cross[strip.index[i]]);
             }
-            const float blend = own[i] * grain[i] + strength[strip.index[i]] * sum;
+        }
+        GRAINLAYER_IVDEP
+        for (int64_t i = 0; i < strip.width; ++i) {
+            const float blend = own[i] * grain[i] + strength[strip.index[i]] * strip.sum[i], power = strip.power[i];
             grain[i] = blend / std::sqrt(power > 1e-3f ? power : 1e-3f);
         }
     }
+    GRAINLAYER_IVDEP
     for (int64_t i = 0; i < strip.width; ++i) grain[i] *= strip.map[i];
 }
 
@@ -238,10 +260,13 @@ GRAINLAYER_INLINE void weight_fields(const GrainlayerSynth& job, const Strip& st
         float* GRAINLAYER_RESTRICT grain = strip.grain + c * p;
         for (int64_t f = 0; f < job.fields; ++f) {
             const float *gain = job.gain + (c * job.fields + f) * kCodes, *one = field + f * p;
-            if (f == 0)
+            if (f == 0) {
+                GRAINLAYER_IVDEP
                 for (int64_t i = 0; i < strip.width; ++i) grain[i] = gain[strip.index[i]] * one[i];
-            else
+            } else {
+                GRAINLAYER_IVDEP
                 for (int64_t i = 0; i < strip.width; ++i) grain[i] += gain[strip.index[i]] * one[i];
+            }
         }
         if (job.cells_x > 0) texture_channel(job, strip, field, c);
     }
@@ -274,6 +299,7 @@ GRAINLAYER_INLINE void write_row(const GrainlayerSynth& job, const Strip& strip,
 }
 
 GRAINLAYER_INLINE void render_strip(const GrainlayerSynth& job, const Strip& strip, int64_t first, int64_t end) {
+    if (job.cells_x > 0) place_cells(job, strip);
     for (int64_t row = first - job.reach; row < first + job.reach; ++row) filter_across(job, strip, job.y + row);
     for (int64_t row = first; row < end; ++row) {
         filter_across(job, strip, job.y + row + job.reach);
@@ -293,18 +319,34 @@ using namespace grainlayer;
 extern "C" GRAINLAYER_EXPORT GRAINLAYER_CLONES int32_t grainlayer_synth(const GrainlayerSynth* given, int64_t first, int64_t end) {
     const GrainlayerSynth& job = *given;
     const int64_t most = std::min(job.width, kStrip), pitch = (most + 2 * job.reach + 31) / 16 * 16, fields = job.fields + job.extras;
-    const int64_t lines = 3 + job.planes * ((2 * job.reach + 1) * job.parts + fields) + 3 + kMaps + 2;
-    std::unique_ptr<float[]> memory(new (std::nothrow) float[static_cast<size_t>(lines * pitch + job.cells_x + kLine)]);
+    const int64_t ring = job.planes * (2 * job.reach + 1) * job.parts, filtered = job.planes * fields;
+    const int64_t lines = 3 + ring + filtered + 3 + kMaps + 8, floats = lines * pitch + job.cells_x + static_cast<int64_t>(kLine);
+    std::unique_ptr<float[]> memory(new (std::nothrow) float[static_cast<size_t>(floats)]);
     if (!memory) return 1;
     const size_t past = reinterpret_cast<uintptr_t>(memory.get()) / sizeof(float) % kLine;
-    Strip strip{0, 0, pitch, memory.get() + (kLine - past) % kLine, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
-    strip.ring = strip.noise + 3 * pitch;
-    strip.field = strip.ring + job.planes * (2 * job.reach + 1) * job.parts * pitch;
-    strip.grain = strip.field + job.planes * fields * pitch;
-    strip.map = strip.grain + 3 * pitch;
-    strip.norm = strip.map + kMaps * pitch;
-    strip.index = reinterpret_cast<int32_t*>(strip.norm + pitch);
-    strip.line = strip.norm + 2 * pitch;
+    float* next = memory.get() + (kLine - past) % kLine;
+    const auto take = [&next, pitch](int64_t count) {
+        float* found = next;
+        next += count * pitch;
+        return found;
+    };
+    Strip strip{};
+    strip.pitch = pitch;
+    strip.noise = take(3);
+    strip.ring = take(ring);
+    strip.field = take(filtered);
+    strip.grain = take(3);
+    strip.map = take(kMaps);
+    strip.norm = take(1);
+    strip.index = reinterpret_cast<int32_t*>(take(1));
+    strip.zero = take(1);
+    std::fill(strip.zero, strip.zero + pitch, 0.0f);
+    strip.sum = take(1);
+    strip.power = take(1);
+    strip.left = reinterpret_cast<int32_t*>(take(1));
+    strip.right = reinterpret_cast<int32_t*>(take(1));
+    strip.part = take(1);
+    strip.line = next;
     const int64_t count = (job.width + kStrip - 1) / kStrip;
     for (int64_t s = 0; s < count; ++s) {
         strip.first = job.width * s / count;
