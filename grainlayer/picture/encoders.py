@@ -23,7 +23,7 @@ class Encoder:
     setup    gives its options for a format
     params   the option that carries the encoder's own list 'key=value:key=value', empty where it has none
     least    the smallest width and height it takes (libx265 4.2 damages memory below 64)
-    even     whether subsampled chroma needs sizes that divide evenly
+    even     whether subsampled chroma needs sizes that divide evenly (prores_ks spoils the last column of others)
     """
 
     name: str
@@ -55,8 +55,8 @@ def _plain(format: SampleFormat) -> Options:
 
 ENCODERS = {
     "ffv1": Encoder("ffv1", _ffv1, (".mkv", ".avi", ".nut")),
-    "prores": Encoder("prores_ks", _prores, (".mov", ".mkv")),
-    "dnxhr": Encoder("dnxhd", _dnxhr, (".mov",), least=(256, 120)),
+    "prores": Encoder("prores_ks", _prores, (".mov", ".mkv"), even=True),
+    "dnxhr": Encoder("dnxhd", _dnxhr, (".mov",), least=(256, 120), even=True),
     "h264": Encoder("libx264", _plain, (".mkv", ".mp4", ".mov"), params="x264-params", even=True),
     "h265": Encoder("libx265", _plain, (".mkv", ".mp4", ".mov"), params="x265-params", least=(64, 64), even=True),
     "av1": Encoder("libsvtav1", _plain, (".mkv", ".mp4"), params="svtav1-params", least=(16, 16)),

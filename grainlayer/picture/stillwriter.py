@@ -33,6 +33,7 @@ _LOSSY = ("dwaa", "dwab", "b44", "b44a", "pxr24", "jpeg", "lossy")
 _SHARED = ("smpte:TimeCode", "FramesPerSecond", "PixelAspectRatio", "ICCProfile", "Orientation")
 """Attributes that mean the same in every kind of file."""
 _FULL = ("No space", "disk full", "File too large")
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _LARGEST_WHOLE = 1 << 22
 """Whole numbers up to here survive OpenImageIO's conversion beside float channels."""
 
@@ -118,7 +119,7 @@ class StillWriter(Writer):
             spec = self._spec(frame, source, suffix)
             done = output.open(str(part), spec) and output.write_image(_interleaved(frame.planes, self._format))
         done = output.close() and done
-        if not done or not part.is_file():
+        if not done or not _complete(part):
             raise self._failure(frame, part, output.geterror())
 
     def _keeps_window(self, source: StillSource) -> bool:
@@ -167,7 +168,7 @@ class StillWriter(Writer):
         spec.attribute("PixelAspectRatio", float(like.sample_aspect))
         spec.attribute("FramesPerSecond", oiio.TypeRational, _rational(like.rate))
         spec.attribute("dpx:FrameRate", float(like.rate))
-        word = to_bcd(advanced(like.timecode, frame.index, like.rate) or "") if like.timecode else None
+        word = to_bcd(advanced(like.timecode, frame.index, like.rate) or "") if like.timecode and like.rate <= 40 else None
         if word is not None:
             spec.attribute("smpte:TimeCode", oiio.TypeTimeCode, (word, 0))
 
@@ -219,6 +220,16 @@ def _unit_interval(values: Plane, path: Path, index: int, name: str) -> Plane:
     if values.size and int(values.max()) > _LARGEST_WHOLE:
         raise MediaError(f"Channel {name} of frame {index} holds whole numbers too large to be written into {path}; remove or convert it.")
     return values / float((1 << 32) - 1)
+
+
+def _complete(path: Path) -> bool:
+    """Say whether a file is there and, for PNG, ends as it must: a full disk cuts it off without an error."""
+    if not path.is_file() or path.suffix.lower() != ".png":
+        return path.is_file()
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - len(_PNG_END)))
+        return file.read() == _PNG_END
 
 
 def _pass_on(source: Any, target: Any, same_kind: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+_WORD_FRAMES = 40
 _TEXT = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d)")
 
 
@@ -34,9 +35,9 @@ def from_bcd(word: int) -> str:
 
 
 def to_bcd(timecode: str) -> int | None:
-    """Return the word that `from_bcd` reads; None if the text is no timecode."""
+    """Return the word that `from_bcd` reads; None if the text is no timecode, or counts to 40 frames, for which the word has no bits."""
     match = _TEXT.fullmatch(timecode)
-    if not match:
+    if not match or int(match[5]) >= _WORD_FRAMES:
         return None
     word = 0
     for group in (1, 2, 3, 5):
