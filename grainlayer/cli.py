@@ -24,7 +24,7 @@ SKIPPED = ("view", "shot_uid", "follow", "profile_data")
 """Parameters that only a host needs."""
 
 
-class ParamType(click.ParamType):
+class ParamType(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
     """Let the parameter table read and check an option."""
 
     def __init__(self, param: Param) -> None:
@@ -63,9 +63,13 @@ def common(command: Command) -> Command:
     for option in (
         click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout."),
-        click.option("--device", default="auto", show_default=True, help="Where networks run: auto, cpu, cuda, tensorrt, coreml, directml."),
+        click.option(
+            "--device", default="auto", show_default=True, help="Where networks run: auto, cpu, cuda, tensorrt, coreml, directml."
+        ),
         click.option("--model", default=None, help="A removal model by its id; see `grainlayer models`."),
-        click.option("--fields", type=click.Choice(["refuse", "progressive"]), default="refuse", help="How interlaced material is treated."),
+        click.option(
+            "--fields", type=click.Choice(["refuse", "progressive"]), default="refuse", help="How interlaced material is treated."
+        ),
         click.option("--shots", default=None, help="First frames of the shots, as 0,48,120; found by themselves otherwise."),
     ):
         command = option(command)
@@ -150,7 +154,9 @@ def split(source: Path, base: Path, grain: Path, result: Path | None, as_json: b
 @click.option("--preset", default=None, help="Speed preset of the base's encoder.")
 @param_options(EffectName.GRAIN_SPLIT, (Group.GENERAL, Group.REMOVAL, Group.GRAIN))
 @common
-def encode(source: Path, output: Path, base_codec: str, as_json: bool, crf: float | None, bitrate: int | None, preset: str | None, **values: Any) -> None:
+def encode(
+    source: Path, output: Path, base_codec: str, as_json: bool, crf: float | None, bitrate: int | None, preset: str | None, **values: Any
+) -> None:
     """Encode SOURCE into a grain-free base and a grain stream, in one file. An interrupted encode goes on where it stopped."""
     from grainlayer.jobs.encode import EncodeSettings
     from grainlayer.jobs.encode import encode as run
@@ -173,7 +179,9 @@ def encode(source: Path, output: Path, base_codec: str, as_json: bool, crf: floa
 @click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout.")
 @param_options(EffectName.GRAIN_SPLIT, (Group.GRAIN,))
-def decode(source: Path, output: Path, grain: float, frames: str | None, codec: str | None, overwrite: bool, as_json: bool, **values: Any) -> None:
+def decode(
+    source: Path, output: Path, grain: float, frames: str | None, codec: str | None, overwrite: bool, as_json: bool, **values: Any
+) -> None:
     """Decode SOURCE, a file of ours, with its grain at any strength."""
     from grainlayer.jobs.decode import DecodeSettings
     from grainlayer.jobs.decode import decode as run

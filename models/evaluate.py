@@ -47,6 +47,7 @@ class Score:
         self.count += 1
 
     def __str__(self) -> str:
+        """Return PSNR and the share of grain left."""
         return f"{-self.error / self.count:6.2f} dB {100 * self.left / self.count:4.0f} %"
 
 

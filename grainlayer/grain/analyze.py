@@ -28,9 +28,11 @@ CELL = 16
 """Pixels across a cell of the strength measurement."""
 BLOCK = 64
 """Pixels across a block of the spectrum measurement; blocks overlap by half."""
-FLAT = 0.008
+FLAT = 0.006
 """Standard deviation of the base, code value, at which a place counts half."""
 FLOOR = 2.0**-14
+SMOOTHNESS = 1e-2
+"""Weight of the strength curve's bends, against the weight of all cells."""
 UNSEEN = 2
 """Radii of the profile too low for a block to tell from its slope; they take the next one's power."""
 
@@ -53,19 +55,19 @@ class Split(Sample):
 
 @dataclass
 class Tally:
-    """Sum what was measured over samples, weighted by flatness."""
+    """Sum what was measured over samples, weighted by flatness: normal equations of the strength curves, spectra, products."""
 
-    power: Floats = field(default_factory=lambda: np.zeros((3, STRENGTH_KNOTS)))
-    weight: Floats = field(default_factory=lambda: np.zeros((3, STRENGTH_KNOTS)))
+    normal: Floats = field(default_factory=lambda: np.zeros((3, STRENGTH_KNOTS, STRENGTH_KNOTS)))
+    right: Floats = field(default_factory=lambda: np.zeros((3, STRENGTH_KNOTS)))
     spectrum: Floats = field(default_factory=lambda: np.zeros((len(NODES), BLOCK, BLOCK // 2 + 1)))
     mass: Floats = field(default_factory=lambda: np.zeros(len(NODES)))
     products: Floats = field(default_factory=lambda: np.zeros((3, 3)))
+    flat: Floats = field(default_factory=lambda: np.zeros((3, STRENGTH_KNOTS)))
+    cells: Floats = field(default_factory=lambda: np.zeros((3, STRENGTH_KNOTS)))
 
     def strength(self) -> Floats:
-        """Return standard deviations (3, 17); knots without support take their neighbours' value."""
-        support = self.weight / np.maximum(self.weight.max(axis=1, keepdims=True), 1e-12)
-        rows = [_fill(self.power[c] / np.maximum(self.weight[c], 1e-12), support[c]) for c in range(3)]
-        return np.sqrt(np.maximum(np.array(rows), FLOOR**2))
+        """Return standard deviations (3, 17): least squares of the variance, linear between knots, smooth where nothing is seen."""
+        return np.array([_solve(self.normal[c], self.right[c]) for c in range(3)])
 
     def correlation(self) -> Floats:
         """Return the correlation of R and G, R and B, G and B."""
@@ -85,13 +87,14 @@ class Tally:
         return level, 10 * np.log10(np.maximum(along, 1e-20) / np.maximum(across, 1e-20))
 
 
-def _fill(values: Floats, support: Floats) -> Floats:
-    """Pull values of weak support (relative to the best) towards their supported neighbours."""
-    trust = np.clip(support / 0.003, 0, 1)
-    places = np.arange(len(values))
-    near = np.exp(-np.abs(places[:, None] - places[None]) / 0.7) * np.clip(support / 0.02, 0, 1)
-    borrowed = near @ values / np.maximum(near.sum(1), 1e-12)
-    return trust * values + (1 - trust) * borrowed
+def _solve(normal: Floats, right: Floats) -> Floats:
+    """Return the standard deviation at the knots."""
+    total = float(np.trace(normal)) + 1e-9
+    bend, step = np.diff(np.eye(STRENGTH_KNOTS), 2, axis=0), np.diff(np.eye(STRENGTH_KNOTS), axis=0)
+    smooth = total * (SMOOTHNESS * bend.T @ bend + 1e-5 * step.T @ step)
+    variance = np.linalg.solve(normal + smooth + 1e-12 * np.eye(STRENGTH_KNOTS), right)
+    least = 0.02 * float(np.max(variance, initial=0.0))
+    return np.sqrt(np.maximum(variance, max(least, FLOOR**2)))
 
 
 def _fill_nodes(spectrum: Floats, mass: Floats) -> Floats:
@@ -121,7 +124,7 @@ def flatness(base: Image) -> Floats:
     return 1 / (1 + (variation / FLAT) ** 4)
 
 
-def cells_of(plane: NDArray[np.floating], size: int = CELL) -> Floats:
+def cells_of(plane: NDArray[np.generic], size: int = CELL) -> Floats:
     """Return (rows, columns, size, size): the whole cells of a plane."""
     rows, columns = plane.shape[0] // size, plane.shape[1] // size
     part = plane[: rows * size, : columns * size].astype(np.float64)
@@ -138,30 +141,34 @@ def detrended(cells: Floats) -> Floats:
     return centred - slope_x - slope_y
 
 
-def _spread(values: Floats, weights: Floats, power: Floats) -> tuple[Floats, Floats]:
-    """Add each cell's power to the two strength knots around its code value; return (power, weight) sums (17,)."""
-    place = np.clip(values, 0, 1) * (STRENGTH_KNOTS - 1)
-    low = np.minimum(place.astype(int), STRENGTH_KNOTS - 2)
-    part = place - low
-    sums = [np.zeros(STRENGTH_KNOTS), np.zeros(STRENGTH_KNOTS)]
-    for knot, share in ((low, (1 - part) ** 2), (low + 1, part**2)):
-        sums[0] += np.bincount(knot.ravel(), (weights * share * power).ravel(), STRENGTH_KNOTS)
-        sums[1] += np.bincount(knot.ravel(), (weights * share).ravel(), STRENGTH_KNOTS)
-    return sums[0], sums[1]
+def _rows(values: Floats) -> Floats:
+    """Return how much each knot counts at each cell's code value, (cells, 17), linear between knots."""
+    place = np.clip(values.ravel(), 0, 1) * (STRENGTH_KNOTS - 1)
+    return np.maximum(1 - np.abs(place[:, None] - np.arange(STRENGTH_KNOTS)[None]), 0)
 
 
-def measure(tally: Tally, base: Image, grain: Image, guide: Image) -> None:
-    """Add one picture's grain (H, W, 3) to the tally; `guide` decides what is flat, `base` the code values."""
+def _open(source: NDArray[np.float32]) -> Floats:
+    """Return by cell whether its pixels are free of clipping: 0 where more than 3 % stand at the channel's very ends."""
+    top, bottom = float(source.max()), float(source.min())
+    clipped = cells_of((source >= top - 1e-4) | (source <= bottom + 1e-4)).mean(axis=(2, 3))
+    return (clipped <= 0.03).astype(np.float64)
+
+
+def measure(tally: Tally, base: Image, grain: Image) -> None:
+    """Add one picture's grain (H, W, 3) to the tally; `base` tells the code values and what is flat."""
     if min(base.shape[:2]) < CELL:
         return
-    flat = flatness(guide) + 1e-9
+    flat = flatness(base) + 1e-9
     for channel in range(3):
-        noise = cells_of(grain[:, :, channel])
+        noise = grain[:, :, channel]
         value = cells_of(base[:, :, channel]).mean(axis=(2, 3))
-        inside = flat * ((value > 0.004) & (value < 0.996))
-        power, weight = _spread(value, inside, noise.var(axis=(2, 3)))
-        tally.power[channel] += power
-        tally.weight[channel] += weight
+        inside = flat * _open(base[:, :, channel] + noise)
+        rows = _rows(value)
+        heavy = rows * inside.ravel()[:, None]
+        tally.normal[channel] += heavy.T @ rows
+        tally.right[channel] += heavy.T @ cells_of(noise).var(axis=(2, 3)).ravel()
+        tally.flat[channel] += rows.T @ flat.ravel()
+        tally.cells[channel] += rows.sum(axis=0)
     _measure_products(tally, grain, flat)
     _measure_spectrum(tally, base, grain, flat)
 
@@ -219,34 +226,60 @@ def measure_profile(
     """
     first = Tally()
     for sample in samples:
-        measure(first, sample.base, sample.source - sample.base, sample.base)
+        measure(first, sample.base, sample.source - sample.base)
     profile = _encode(height, first.strength(), first.radial(), first.correlation())
     for turn in range(rounds):
-        tally = Tally()
+        tallies = Tally(), Tally()
         for index, sample in enumerate(samples):
-            base, grain = lay_again(profile, sample, index, turn, remove, deliver)
-            measure(tally, base, grain, sample.base)
-        profile = _corrected(profile, first, tally)
+            for tally, base in zip(tallies, (sample.base, halved(sample.base)), strict=True):
+                measure(tally, *lay_again(profile, base, index, turn, remove, deliver))
+        profile = _corrected(profile, first, *tallies)
     return profile
 
 
-def lay_again(profile: GrainProfile, sample: Split, index: int, turn: int, remove: Remove, deliver: Deliver | None) -> tuple[Image, Image]:
-    """Return (base, grain) of the profile's own grain, laid on a sample's base and removed again."""
-    plan = prepare(profile, GrainLook(), profile.height, sample.base.shape[1])
-    made = sample.base + render(plan, sample.base, seed=0x6A09E667 + turn, frame=index)
+def halved(base: Image) -> Image:
+    """Return the picture at half its size: what was fine detail a remover cannot keep apart from grain is there again."""
+    height, width = (max(n // 2, 1) for n in base.shape[:2])
+    part = base[: 2 * height, : 2 * width]
+    if min(base.shape[:2]) < 2:
+        return base
+    return np.ascontiguousarray(part.reshape(height, 2, width, 2, 3).mean(axis=(1, 3)), np.float32)
+
+
+def lay_again(profile: GrainProfile, base: Image, index: int, turn: int, remove: Remove, deliver: Deliver | None) -> tuple[Image, Image]:
+    """Return (base, grain) of the profile's own grain, laid on a base and removed again."""
+    plan = prepare(profile, GrainLook(), profile.height, base.shape[1])
+    made = base + render(plan, base, seed=0x6A09E667 + turn, frame=index)
     made = deliver(made) if deliver else made
     grain = remove(made)
     return made - grain, grain
 
 
-def _corrected(profile: GrainProfile, wanted: Tally, got: Tally) -> GrainProfile:
-    strength = profile.strength_curve() * np.clip(wanted.strength() / got.strength(), 0.5, 2)
+def _corrected(profile: GrainProfile, wanted: Tally, same: Tally, busy: Tally) -> GrainProfile:
+    """Return the profile after one look at its own grain, on the bases (`same`) and on halved ones (`busy`).
+
+    A base has lost detail, so grain is told from it too well; a halved one holds more than the shot does. The two are
+    mixed so that places are as flat as in the shot.
+    """
+    mixes = _mixes(wanted, same, busy)
+    mix = float((mixes * wanted.cells).sum() / max(float(wanted.cells.sum()), 1e-9))
+    got = np.exp((1 - mixes) * np.log(same.strength()) + mixes * np.log(busy.strength()))
+    strength = profile.strength_curve() * np.clip(wanted.strength() / got, 0.5, 2)
+    got_db, got_lobe = ((1 - mix) * a + mix * b for a, b in zip(same.radial(), busy.radial(), strict=True))
     wanted_db, wanted_lobe = wanted.radial()
-    got_db, got_lobe = got.radial()
     spectrum = profile.spectrum_db() + np.clip(wanted_db - got_db, -6, 6)
     lobe = profile.direction_db() + np.clip(wanted_lobe - got_lobe, -3, 3)
-    pairs = profile.correlation_matrix()[[0, 0, 1], [1, 2, 2]] + wanted.correlation() - got.correlation()
+    tied = (1 - mix) * same.correlation() + mix * busy.correlation()
+    pairs = profile.correlation_matrix()[[0, 0, 1], [1, 2, 2]] + wanted.correlation() - tied
     return _encode(profile.height, strength, (spectrum, lobe), np.clip(pairs, -1, 1))
+
+
+def _mixes(wanted: Tally, same: Tally, busy: Tally) -> Floats:
+    """Return by channel and knot the share of `busy`, 0..1, at which places of that code value are as flat as in the shot."""
+    near = np.exp(-0.5 * (np.subtract.outer(np.arange(STRENGTH_KNOTS), np.arange(STRENGTH_KNOTS)) / 1.0) ** 2)
+    shares = [np.log((tally.flat @ near + 1e-9) / (tally.cells @ near + 1e-9) + 1e-4) for tally in (wanted, same, busy)]
+    span = shares[1] - shares[2]
+    return np.where(span > 0.1, np.clip((shares[1] - shares[0]) / np.maximum(span, 0.1), 0, 1), 0.0)
 
 
 def _encode(height: int, strength: Floats, spectrum: tuple[Floats, Floats], correlation: Floats) -> GrainProfile:

@@ -45,7 +45,8 @@ def _respaced(grain: Image, look: GrainLook, profile: GrainProfile | None) -> Im
     border = min(MARGIN, height - 1, width - 1)
     padded = np.pad(grain, ((border, border), (border, border), (0, 0)), mode="reflect") if border > 0 else grain
     rows, columns = padded.shape[:2]
-    fx, fy = np.fft.rfftfreq(columns)[None], np.fft.fftfreq(rows)[:, None]
+    fx: Floats = np.fft.rfftfreq(columns)[None].astype(np.float64)
+    fy: Floats = np.fft.fftfreq(rows)[:, None].astype(np.float64)
     amplitude = _ratio(look, profile, fx, fy).astype(np.float32)
     out = np.empty_like(padded)
     for channel in range(3):

@@ -1,0 +1,1 @@
+"""Run the networks: find a model, open it, call it."""

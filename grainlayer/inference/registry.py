@@ -55,8 +55,8 @@ def read_manifest(root: Path) -> dict[str, ModelCard]:
 
 
 def _card(entry: dict[str, Any], root: Path) -> ModelCard:
-    words = {key: str(entry[key]) for key in ("id", "task", "file", "sha256", "encoding", "licence", "training_commit")}
-    counts = {key: int(entry[key]) for key in ("frames", "halo", "multiple_of")}
+    words: dict[str, Any] = {key: str(entry[key]) for key in ("id", "task", "file", "sha256", "encoding", "licence", "training_commit")}
+    counts: dict[str, Any] = {key: int(entry[key]) for key in ("frames", "halo", "multiple_of")}
     metrics = {str(key): float(value) for key, value in dict(entry.get("metrics", {})).items()}
     folder = root / "weights" if (root / "weights").is_dir() else root
     return ModelCard(**words, **counts, metrics=metrics, path=folder / words["file"])

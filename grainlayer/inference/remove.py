@@ -86,10 +86,8 @@ class Remover:
         cells = _strength_cells(image, strength)
         height, width = image.shape[:2]
         padded = pad(image, cells.shape[0] * CELL, cells.shape[1] * CELL)
-        if padded.shape[0] * padded.shape[1] <= WHOLE:
-            grain = self.model.run(padded, cells)[0]
-        else:
-            grain = self._tiled(padded, cells)
+        whole = padded.shape[0] * padded.shape[1] <= WHOLE
+        grain = self.model.run(padded, cells)[0] if whole else self._tiled(padded, cells)
         return np.ascontiguousarray(grain[:height, :width])
 
     def _tiled(self, image: Image, cells: Floats) -> Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from grainlayer.errors import ModelError
 from grainlayer.inference.registry import ModelCard, load_bytes
+from grainlayer.native import default_threads
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -54,12 +54,6 @@ def choose_providers(device: str) -> list[str]:
     return [PROVIDERS[device]] + ([] if device == "cpu" else [PROVIDERS["cpu"]])
 
 
-def thread_count() -> int:
-    """Return how many threads to use: GRAINLAYER_THREADS, or the processors this process may run on."""
-    asked = os.environ.get("GRAINLAYER_THREADS", "")
-    return max(1, int(asked)) if asked.isdigit() else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class Model:
     """Hold one session. Calls may come from any thread."""
 
@@ -74,7 +68,7 @@ class Model:
     def _open(self, data: bytes, providers: list[str]) -> onnxruntime.InferenceSession:
         runtime = _runtime()
         options = runtime.SessionOptions()
-        options.intra_op_num_threads = thread_count()
+        options.intra_op_num_threads = default_threads()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             return runtime.InferenceSession(data, options, providers=providers)

@@ -30,7 +30,7 @@ def describe(source: Path) -> tuple[dict[str, Any], Named]:
     with open_media(source) as reader:
         info, count = reader.info, reader.count()
     stream, warnings = open_stream(source)
-    report = {"file": str(source), "base": _base_facts(info, count), "warnings": warnings}
+    report: dict[str, Any] = {"file": str(source), "base": _base_facts(info, count), "warnings": warnings}
     if stream is None:
         return report, []
     size = len(pack(stream))
@@ -77,7 +77,9 @@ def in_words(report: dict[str, Any]) -> str:
     """Return what `describe` found, as a person reads it."""
     lines = [report["file"]]
     if base := report.get("base"):
-        lines.append(f"  base    {base['codec']} {base['width']}x{base['height']} {base['format']}, {base['frames']} frames at {base['rate']} a second")
+        lines.append(
+            f"  base    {base['codec']} {base['width']}x{base['height']} {base['format']}, {base['frames']} frames at {base['rate']} a second"
+        )
     lines += [f"  warning {sentence}" for sentence in report.get("warnings", [])]
     if "shots" in report:
         lines.append(f"  grain   {report['grain_bytes']} bytes, {report['grain_kbps']} kb/s, {len(report['shots'])} shots")

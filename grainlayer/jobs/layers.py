@@ -152,7 +152,12 @@ def _open(stack: ExitStack, path: Path, settings: LayerSettings, info: MediaInfo
 def recombination(source: Path, base: Path, grain: Path, settings: LayerSettings) -> dict[str, float]:
     """Read base and grain back and return how far their sum is from the source, in steps of the base's format."""
     error = Error()
-    with open_media(source, fields=settings.fields) as a, open_media(base) as b, open_media(grain) as c, progress("Checking", a.count()) as bar:
+    with (
+        open_media(source, fields=settings.fields) as a,
+        open_media(base) as b,
+        open_media(grain) as c,
+        progress("Checking", a.count()) as bar,
+    ):
         stored = b.info.format
         for original, lower, upper in zip(a.frames(), b.frames(), c.frames(), strict=True):
             image = None if stored == a.info.format else to_image(original.planes, a.info.format, a.info.tags)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -75,7 +75,7 @@ def clock(seconds: float) -> str:
 
 
 @contextmanager
-def progress(label: str, total: int | None, unit: str = "frames") -> Iterator[Bar]:
+def progress(label: str, total: int | None, unit: str = "frames") -> Generator[Bar]:
     """Show the progress of what runs inside."""
     bar = Bar(label, total, unit)
     try:
