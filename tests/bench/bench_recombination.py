@@ -177,7 +177,7 @@ def split_ffv1(clip: Clip, std: int) -> Gap:
 def add_planes(gap: Gap, source: Planes, base: Planes, grain: Planes) -> None:
     """Add one frame's planes, codes of 10 bit."""
     for original, low, high in zip(source, base, grain, strict=True):
-        gap.add(original.astype(np.float64), low.astype(np.float64), high - 512.0, 1.0)
+        gap.add(original.astype(np.float64), low.astype(np.float64), high.astype(np.float64) - 512, 1.0)
 
 
 def split_prores(clip: Clip, std: int) -> dict[str, Any]:
