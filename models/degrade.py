@@ -17,6 +17,8 @@ from models.boolean import COVERAGES, FREQUENCIES, BooleanGrain
 
 KINDS = ("boolean", "filtered", "white", "camera")
 SHARES = (0.36, 0.26, 0.26, 0.12)
+HEAVY_SHARES = (0.30, 0.14, 0.48, 0.08)
+"""Shares of the second stage of training, which draws heavy levels and white noise more often."""
 RADII = (0.1, 0.25, 0.4, 0.55, 0.7, 0.9, 1.2)
 NODES = (2, 4, 6)
 """Rows of COVERAGES at which Boolean fields are rendered in training: 0.2, 0.5, 0.8."""
@@ -52,12 +54,15 @@ def _uniform(rng: torch.Generator, count: int, low: float, high: float) -> torch
     return torch.rand(count, generator=rng) * (high - low) + low
 
 
-def draw_levels(rng: torch.Generator, count: int, top: float) -> torch.Tensor:
-    """Return peak standard deviations (N,), `top` at most."""
+def draw_levels(rng: torch.Generator, count: int, top: float, *, heavy: bool) -> torch.Tensor:
+    """Return peak standard deviations (N,), `top` at most; `heavy` draws two fifths of them evenly from 0.04 to 0.22."""
     low, high = np.log(LEVELS[0]), np.log(top)
     wide = torch.exp(_uniform(rng, count, low, high))
     light = torch.exp(_uniform(rng, count, np.log(0.004), np.log(0.03)))
-    return torch.where(torch.rand(count, generator=rng) < 0.25, light, wide)
+    levels = torch.where(torch.rand(count, generator=rng) < 0.25, light, wide)
+    if not heavy:
+        return levels
+    return torch.where(torch.rand(count, generator=rng) < 0.4, _uniform(rng, count, 0.04, 0.22), levels)
 
 
 def _lookup(curve: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
@@ -199,11 +204,11 @@ def strength_map(deviation: torch.Tensor) -> torch.Tensor:
     return functional.avg_pool2d(mean, 5, stride=1, padding=2, count_include_pad=False)
 
 
-def degrade(clean: torch.Tensor, rng: torch.Generator, top: float = TOP) -> Batch:
+def degrade(clean: torch.Tensor, rng: torch.Generator, top: float = TOP, *, heavy: bool = False) -> Batch:
     """Return a batch of grainy pictures made from clean ones (N, 3, S, S), 0..1, S a multiple of 8."""
     count = len(clean)
-    kind = torch.multinomial(torch.tensor(SHARES), count, replacement=True, generator=rng)
-    peak = draw_levels(rng, count, top)[:, None, None, None]
+    kind = torch.multinomial(torch.tensor(HEAVY_SHARES if heavy else SHARES), count, replacement=True, generator=rng)
+    peak = draw_levels(rng, count, top, heavy=heavy)[:, None, None, None]
     unit, deviation = _grain(rng, clean, kind)
     deviation = deviation * peak
     clean, grainy = _store(rng, clean, clean + unit * peak)

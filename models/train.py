@@ -65,6 +65,8 @@ class Run:
         self.nets: nn.Module = make()
         if args.task == "removal":
             self.nets = self.nets.to(memory_format=torch.channels_last)
+        if args.start is not None:
+            self.nets.load_state_dict(torch.load(args.start, weights_only=True)["average"])
         self.average = deepcopy(self.nets)
         self.optimiser = torch.optim.AdamW(self.nets.parameters(), lr=args.rate, weight_decay=1e-4)
         self.step, self.seconds = 0, 0.0
@@ -102,7 +104,7 @@ class Run:
         late = self.step >= args.late * args.steps
         count, size = (args.batch // 2, args.size * 2) if late else (args.batch, args.size)
         rng = torch.Generator().manual_seed((args.seed << 32) + self.step)
-        batch = degrade(patches.batch(self.step, count, size), rng, TOP if self.step >= args.widen else LEVELS[1])
+        batch = degrade(patches.batch(self.step, count, size), rng, TOP if self.step >= args.widen else LEVELS[1], heavy=args.heavy)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.step, args.steps, args.rate)
         loss, left = self.loss(self.nets, batch, args.left)
@@ -143,6 +145,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--left", type=float, default=0.15, help="weight of the grain left in the base")
     parser.add_argument("--widen", type=int, default=24_000, help="step from which the heaviest levels are drawn too")
+    parser.add_argument("--heavy", action="store_true", help="draw heavy levels and white noise more often (second stage)")
+    parser.add_argument("--start", type=Path, help="checkpoint whose averaged weights a new run starts from")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
