@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.nets import LevelNet, RemovalNet
+from models.nets import LevelNet, RemovalNet, gate
 
 WEIGHTS = Path(__file__).parent / "weights"
 MANIFEST = Path(__file__).parent / "manifest.toml"
@@ -36,7 +36,7 @@ class RemovalGraph(nn.Module):
         height, width = picture.shape[0] // 2, picture.shape[1] // 2
         packed = picture.reshape(height, 2, width, 2, 3).permute(4, 1, 3, 0, 2).reshape(1, 12, height, width)
         scale = functional.interpolate(strength[None, None], scale_factor=4.0, mode="bilinear", align_corners=False)
-        grain = self.net.inner(packed, scale.expand(1, 4, height, width)) * scale
+        grain = self.net.inner(packed, scale.expand(1, 4, height, width)) * gate(scale)
         return grain.reshape(3, 2, 2, height, width).permute(3, 1, 4, 2, 0).reshape(2 * height, 2 * width, 3)
 
 

@@ -77,9 +77,8 @@ def in_words(report: dict[str, Any]) -> str:
     """Return what `describe` found, as a person reads it."""
     lines = [report["file"]]
     if base := report.get("base"):
-        lines.append(
-            f"  base    {base['codec']} {base['width']}x{base['height']} {base['format']}, {base['frames']} frames at {base['rate']} a second"
-        )
+        size = f"{base['width']}x{base['height']} {base['format']}"
+        lines.append(f"  base    {base['codec']} {size}, {base['frames']} frames at {base['rate']} a second")
     lines += [f"  warning {sentence}" for sentence in report.get("warnings", [])]
     if "shots" in report:
         lines.append(f"  grain   {report['grain_bytes']} bytes, {report['grain_kbps']} kb/s, {len(report['shots'])} shots")
