@@ -127,19 +127,20 @@ def run(clip: Clip) -> dict[str, Any]:
 
 def table(clip: Clip, films: Films, reports: Mapping[str, Any]) -> str:
     """Return the table that the demonstration prints."""
-    film, grain = reports["encode"], luma(films, clip.source, BASE)
+    film, below = reports["encode"], clip.clean or BASE
+    grain = luma(films, clip.source, below)
     rows = [("clip", f"{film['frames']} frames, {film['shots']} shots ({clip.source})")]
     rows.append(("base + grain against the source", f"{reports['split']['recombination']['worst_steps']:9g} code values at worst"))
     for crf in (CRF, FINE_CRF):
         report = reports[f"kept {crf}"]
-        survives = luma(films, kept(crf), BASE) @ grain / (grain @ grain)
+        survives = luma(films, kept(crf), below) @ grain / (grain @ grain)
         rate = f"{report['kbps'] - report['grain_kbps']:9.1f} kb/s, {survives:4.0%} of the grain survives"
         rows.append((f"AV1 at crf {crf}, grain in the picture", rate))
     rows.append((f"AV1 at crf {CRF}, base", f"{film['kbps'] - film['grain_kbps']:9.1f} kb/s"))
     rows.append(("grain stream", f"{film['grain_kbps']:9.2f} kb/s ({film['grain_bytes']} bytes)"))
     if clip.clean is not None:
-        rows.append(("grain rendered on the clip, std, 8-bit", f"{luma(films, clip.source, clip.clean).std():9.2f}"))
-    rows.append(("grain split from it", f"{grain.std():9.2f}"))
+        rows.append(("grain rendered on the clip, std, 8-bit", f"{grain.std():9.2f}"))
+    rows.append(("grain split from it", f"{luma(films, clip.source, BASE).std():9.2f}"))
     rows += [(f"grain decoded at {s:g}", f"{luma(films, decoded(s), decoded(0)).std():9.2f}") for s in STRENGTHS[1:]]
     rows += [("making the clip", f"{clip.seconds:9.1f} s")] if clip.seconds else []
     rows += [(name, f"{reports[name]['seconds']:9.1f} s") for name in ("split", "encode")]
