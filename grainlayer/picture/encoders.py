@@ -11,6 +11,8 @@ import av.codec
 from grainlayer.errors import MediaError
 from grainlayer.picture.samples import SampleFormat, sample_format
 
+_FFV1_LEAST, _FFV1_WHOLE = (8, 8), 64
+
 Options = dict[str, str]
 Size = tuple[int, int]
 
@@ -22,7 +24,7 @@ class Encoder:
     name     FFmpeg's
     setup    gives its options for a format
     params   the option that carries the encoder's own list 'key=value:key=value', empty where it has none
-    least    the smallest width and height it takes (libx265 4.2 damages memory below 64)
+    least    the smallest width and height it takes (below 64, libx265 4.2 damages memory and SVT-AV1 4.1 hangs)
     even     whether subsampled chroma needs sizes that divide evenly (prores_ks spoils the last column of others)
     """
 
@@ -59,7 +61,7 @@ ENCODERS = {
     "dnxhr": Encoder("dnxhd", _dnxhr, (".mov",), least=(256, 120), even=True),
     "h264": Encoder("libx264", _plain, (".mkv", ".mp4", ".mov"), params="x264-params", even=True),
     "h265": Encoder("libx265", _plain, (".mkv", ".mp4", ".mov"), params="x265-params", least=(64, 64), even=True),
-    "av1": Encoder("libsvtav1", _plain, (".mkv", ".mp4"), params="svtav1-params", least=(16, 16)),
+    "av1": Encoder("libsvtav1", _plain, (".mkv", ".mp4"), params="svtav1-params", least=(64, 64)),
 }
 
 
@@ -105,9 +107,20 @@ def encoder_format(codec: str, format: SampleFormat) -> str:
 def padded_size(codec: str, format: SampleFormat, size: Size) -> Size:
     """Return the size, at least `size`, that the encoder takes."""
     encoder = encoder_for(codec)
+    smallest = _FFV1_LEAST if encoder.name == "ffv1" and _sliced(size) else encoder.least
     step = tuple(1 << shift if encoder.even else 1 for shift in format.chroma_shift)
-    width, height = (-(-max(length, least) // unit) * unit for length, least, unit in zip(size, encoder.least, step, strict=True))
+    width, height = (-(-max(length, least) // unit) * unit for length, least, unit in zip(size, smallest, step, strict=True))
     return width, height
+
+
+def size_options(codec: str, size: Size) -> Options:
+    """Return the options a picture's size asks for: FFV1 would cut small pictures into more slices than they have samples."""
+    return {"slices": "1"} if codec == "ffv1" and not _sliced(size) and min(size) < _FFV1_WHOLE else {}
+
+
+def _sliced(size: Size) -> bool:
+    """Say whether FFmpeg's FFV1 encoder insists on several slices."""
+    return size[0] > 352 or size[1] > 288
 
 
 def closest(format: SampleFormat, held: list[SampleFormat]) -> SampleFormat:

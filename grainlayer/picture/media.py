@@ -307,11 +307,15 @@ def checked_output(path: Path, overwrite: bool) -> Path:
 
 
 def check_planes(path: Path, frame: Frame, format: SampleFormat, size: tuple[int, int]) -> None:
-    """Raise MediaError unless the frame's planes have the format's type and the size's shapes."""
+    """Raise MediaError unless the frame's planes have the format's type, the size's shapes, and no code beyond the format's bits."""
     shapes = [format.plane_shape(*size, index) for index in range(format.plane_count)]
     if [plane.shape for plane in frame.planes] != shapes or any(plane.dtype != format.dtype for plane in frame.planes):
         given = ", ".join(f"{plane.dtype} {plane.shape}" for plane in frame.planes)
         raise MediaError(f"Frame {frame.index} does not fit {path}: its planes are {given}, not {format.dtype} {shapes}.")
+    if not format.floating and format.bits not in (8, 16):
+        largest = max(int(plane.max()) for plane in frame.planes)
+        if largest > format.peak:
+            raise MediaError(f"Frame {frame.index} does not fit {path}: it holds the code {largest}, more than {format.bits} bits can.")
 
 
 def check_finite(path: Path, frame: Frame) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from grainlayer.errors import MediaError
 from grainlayer.picture.decoding import open_container, plane_views
-from grainlayer.picture.encoders import closest, encoder_for, encoder_format, formats_of, padded_size
+from grainlayer.picture.encoders import closest, encoder_for, encoder_format, formats_of, padded_size, size_options
 from grainlayer.picture.mastering import hdr_parameters
 from grainlayer.picture.matroska import set_sample_aspect
 from grainlayer.picture.media import FULL_DISK, Frame, MediaInfo, Plane, Writer, check_planes, checked_output, write_failure
@@ -40,8 +40,6 @@ _PACKED = {"bgr0": (2, 1, 0), "bgra": (2, 1, 0, 3)}
 """Where R, G, B and A stand in a pixel."""
 _COARSE = Fraction(1, 2000)
 """Time bases as coarse as Matroska's millisecond, in which even frame times look uneven."""
-_SLICED = 64
-"""Below this many rows or columns FFV1's own choice of slices may have more than there are samples."""
 _LARGEST_BASE = 1 << 24
 
 
@@ -308,9 +306,7 @@ def _by(size: tuple[int, int]) -> str:
 def _encoder_options(plan: Plan) -> dict[str, str]:
     """Return the encoder's options: its setup, tags that PyAV has no field for, HDR10, then the caller's, which win."""
     encoder, like = encoder_for(plan.codec), plan.like
-    options = encoder.setup(plan.format)
-    if encoder.name == "ffv1" and min(plan.size) < _SLICED:
-        options["slices"] = "1"
+    options = encoder.setup(plan.format) | size_options(plan.codec, plan.size)
     if plan.tags.chroma_location and any(plan.format.chroma_shift):
         options["chroma_sample_location"] = CHROMA_LOCATIONS[plan.tags.chroma_location]
     if like.interlaced:

@@ -44,7 +44,7 @@ def pictures(count: int, size: tuple[int, int], pix_fmt: str = "yuv420p") -> Ite
     for index in range(count):
         picture = av.VideoFrame(*size, pix_fmt)
         for number, plane in enumerate(picture.planes):
-            data = np.frombuffer(plane, np.uint8)  # pyright: ignore
+            data = np.frombuffer(plane, np.uint8 if picture.format.components[0].bits == 8 else np.uint16)  # pyright: ignore
             data[:] = np.random.default_rng(7 * index + number).integers(0, 60, data.size) + 2 * index
         picture.pts = index
         yield picture

@@ -43,7 +43,7 @@ def test_every_lossless_format_comes_back_exactly(tmp_path: Path, format: Sample
     assert info.format == format and (info.width, info.height) == (35, 17) and _same(source, got)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 1), (16, 9), (15, 9), (33, 17)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (16, 9), (15, 9), (33, 17), (1, 300), (360, 3)])
 @pytest.mark.parametrize("codec", sorted(ENCODERS))
 def test_every_codec_takes_every_size(tmp_path: Path, codec: str, size: tuple[int, int]) -> None:
     wanted = sample_format("yuv420p10le")
@@ -217,6 +217,8 @@ def test_frames_that_do_not_fit(tmp_path: Path) -> None:
         writer.write(first)
         with pytest.raises(MediaError, match="not later"):
             writer.write(second)
+        with pytest.raises(MediaError, match="code 1024, more than 10 bits"):
+            writer.write(Frame(tuple(plane + np.uint16(1024 - plane.max()) for plane in second.planes), 2, 9))
         with pytest.raises(MediaError, match="does not fit"):
             writer.write(frames(sample_format("yuv420p"), (34, 18), [9])[0])
 
