@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+
+_MOST_THREADS = 8
+"""Each may hold a picture: more would hold gigabytes of 8K."""
 
 
 class _TooLate(Exception):
@@ -74,7 +79,7 @@ class MovieReader(Reader):
     def _recovered(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
         """Decode from `start` in threads; on damage once more in one thread, which yields every whole frame before it."""
         following = start
-        for threads in (0, 1):
+        for threads in (min(_MOST_THREADS, (os.cpu_count() or 1) + 1), 1):
             try:
                 for index, picture in self._from(following, threads):
                     yield index, picture

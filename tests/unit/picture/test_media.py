@@ -162,7 +162,7 @@ def test_large_picture_in_bounded_memory(tmp_path: Path) -> None:
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "big.mkv")], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 2500
+    assert int(done.stdout) < 4000
 
 
 # What cannot be written, and what it leaves.
