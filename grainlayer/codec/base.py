@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from grainlayer.errors import MediaError, ParamError
-from grainlayer.picture.media import Frame, MediaInfo, Plane, Writer, create_movie, nearest_format
+from grainlayer.picture.media import Frame, MediaInfo, Plane, Writer, checked_output, nearest_format
 from grainlayer.picture.planes import matrix_number
 from grainlayer.picture.samples import MATRIX_RGB, ColourTags, SampleFormat, sample_format
 
@@ -120,6 +120,7 @@ class SegmentWriter(ABC):
         """Begin a segment at `path`."""
         self.path = path
         self._times: list[int] = []
+        self._finished = False
 
     def write(self, planes: Sequence[Plane], pts: int) -> None:
         """Add a picture, in the order of display; `pts` counts in the source's time base and rises.
@@ -139,16 +140,22 @@ class SegmentWriter(ABC):
             raise MediaError(f"No picture was given for {self.path}.")
         write_times(self.path, self._times)
         self._close()
+        self._finished = True
 
-    @abstractmethod
     def abort(self) -> None:
         """Remove all that was written; calling it twice, or after `finish`, does nothing."""
+        if not self._finished:
+            self._drop()
+            times_path(self.path).unlink(missing_ok=True)
 
     @abstractmethod
     def _encode(self, planes: tuple[Plane, ...], pts: int) -> None: ...
 
     @abstractmethod
     def _close(self) -> None: ...
+
+    @abstractmethod
+    def _drop(self) -> None: ...
 
     def __enter__(self) -> Self:
         """Return the writer."""
@@ -174,15 +181,14 @@ class MovieSegment(SegmentWriter):
         super().__init__(path)
         self._writer = writer
 
-    def abort(self) -> None:
-        """Remove all that was written."""
-        self._writer.abort()
-
     def _encode(self, planes: tuple[Plane, ...], pts: int) -> None:
         self._writer.write(Frame(planes, len(self._times), pts))
 
     def _close(self) -> None:
         self._writer.finish()
+
+    def _drop(self) -> None:
+        self._writer.abort()
 
 
 class VvcSegment(SegmentWriter):
@@ -193,15 +199,14 @@ class VvcSegment(SegmentWriter):
         super().__init__(path)
         self._encoder = encoder
 
-    def abort(self) -> None:
-        """End the program and remove all that it wrote."""
-        self._encoder.abort()
-
     def _encode(self, planes: tuple[Plane, ...], pts: int) -> None:
         self._encoder.write(planes)
 
     def _close(self) -> None:
         self._encoder.finish()
+
+    def _drop(self) -> None:
+        self._encoder.abort()
 
 
 def open_segment(
@@ -225,23 +230,34 @@ def open_segment(
     Raise ParamError for what the codec does not have, MediaError where the encoder cannot start.
     """
     chosen = base_codec(codec)
-    if chosen.quality is None and (crf is not None or bitrate_kbps is not None):
-        raise ParamError(f"A base in {codec} has no quality or bitrate to choose; leave both out.")
-    if crf is not None and bitrate_kbps is not None:
-        raise ParamError("Give either a constant quality or a bitrate, not both.")
-    if preset is not None and preset not in chosen.presets:
-        raise ParamError(f"A base in {codec} has no preset {preset!r}; {_choice(chosen.presets)}.")
+    checked_output(path, overwrite=True)
     shape = size or (like.width, like.height)
-    keys = max(1, round(SECONDS_BETWEEN_KEYS * like.rate))
-    options = chosen.options(chosen.quality if crf is None else crf, bitrate_kbps, preset or (chosen.presets or ("",))[0], keys)
+    options = _options(codec, like, crf, bitrate_kbps, preset)
     stored = _stored_tags(tags, format, shape[1])
     if not chosen.writer:
         from grainlayer.codec.vvc import VvcEncoder
 
         return VvcSegment(path, VvcEncoder(path, like, format, stored, shape, options))
+    from grainlayer.codec.segment import SegmentMovie
+    from grainlayer.picture.moviewriter import Plan
+
     bare = replace(like, timecode=None, display_matrix=None, rotation=0, metadata={})
-    writer = create_movie(path, codec=chosen.writer, like=bare, format=format, tags=stored, size=shape, options=options, overwrite=True)
-    return MovieSegment(path, writer)
+    return MovieSegment(path, SegmentMovie(path, Plan(chosen.writer, bare, format, stored, shape, options), None, {}, True))
+
+
+def _options(codec: str, like: MediaInfo, crf: float | None, bitrate: int | None, preset: str | None) -> dict[str, str]:
+    """Return the encoder's options. Raise ParamError for what the codec does not have."""
+    chosen = base_codec(codec)
+    if chosen.quality is None and (crf is not None or bitrate is not None):
+        raise ParamError(f"A base in {codec} has no quality or bitrate to choose; leave both out.")
+    if crf is not None and bitrate is not None:
+        raise ParamError("Give either a constant quality or a bitrate, not both.")
+    if crf is not None and not 0 <= crf <= 63:
+        raise ParamError(f"The quality of a base must be 0..63; got {crf}.")
+    if preset is not None and preset not in chosen.presets:
+        raise ParamError(f"A base in {codec} has no preset {preset!r}; {_choice(chosen.presets)}.")
+    keys = max(1, round(SECONDS_BETWEEN_KEYS * like.rate))
+    return chosen.options(chosen.quality if crf is None else crf, bitrate, preset or (chosen.presets or ("",))[0], keys)
 
 
 def _choice(names: tuple[str, ...]) -> str:

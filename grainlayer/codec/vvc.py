@@ -6,18 +6,23 @@ import contextlib
 import re
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
+from grainlayer.codec.segment import calm_threads
 from grainlayer.errors import MediaError
 from grainlayer.picture.mastering import hdr_parameters
 from grainlayer.picture.media import MediaInfo, Plane
 from grainlayer.picture.probing import CHROMA_LOCATIONS, PICTURE_KEY
 from grainlayer.picture.samples import ColourTags, SampleFormat
 
+PATIENCE = (300.0, 100.0)
+"""Seconds without any progress, and more of them a megapixel, after which a program counts as stuck."""
 LEAST_SIDE = 64
 """Pictures are padded to even sides of at least this many pixels; the true size is noted in the file."""
 
@@ -33,12 +38,17 @@ class VvcEncoder:
         self._padded = (max(LEAST_SIDE, size[0] + size[0] % 2), max(LEAST_SIDE, size[1] + size[1] % 2))
         self._partial = path.with_name(f".{path.name}.partial")
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        calm_threads()
         command = [_program(), *self._arguments(like, tags, options)]
         try:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._log)
         except OSError as error:
             self._log.close()
             raise MediaError(f"The VVC encoder {command[0]} does not start ({error.strerror}); install imageio-ffmpeg again.") from error
+        self._given, self._busy, self._stuck = 0, False, False
+        self._ended = threading.Event()
+        self._watchman = threading.Thread(target=self._watch, daemon=True)
+        self._watchman.start()
 
     def _arguments(self, like: MediaInfo, tags: ColourTags, options: Mapping[str, str]) -> list[str]:
         width, height = self._padded
@@ -59,15 +69,18 @@ class VvcEncoder:
         if self._process.stdin is None or self._process.stdin.closed:
             raise MediaError(f"{self._path} is finished; no picture can be added.")
         shapes = [self._format.plane_shape(*self._padded, index) for index in range(self._format.plane_count)]
+        self._busy = True
         try:
             for plane, (rows, columns) in zip(planes, shapes, strict=True):
                 padding = ((0, rows - plane.shape[0]), (0, columns - plane.shape[1]))
                 self._process.stdin.write(np.ascontiguousarray(np.pad(plane, padding, "edge")).data)
         except OSError as error:
             raise self._failure() from error
+        self._given, self._busy = self._given + 1, False
 
     def finish(self) -> None:
         """End the input, wait for the rest and put the file at its place. Raise MediaError with what the program said."""
+        self._busy = True
         try:
             if self._process.stdin is not None:
                 self._process.stdin.close()
@@ -75,6 +88,7 @@ class VvcEncoder:
             raise self._failure() from error
         if self._process.wait() != 0:
             raise self._failure()
+        self._rest()
         self._log.close()
         self._partial.replace(self._path)
 
@@ -86,12 +100,32 @@ class VvcEncoder:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
         self._process.wait()
+        self._rest()
         self._log.close()
         self._partial.unlink(missing_ok=True)
+
+    def _rest(self) -> None:
+        self._ended.set()
+        self._watchman.join()
+
+    def _watch(self) -> None:
+        """End a program that takes no picture and writes nothing for longer than the patience, while it is waited for."""
+        patience = PATIENCE[0] + PATIENCE[1] * self._padded[0] * self._padded[1] / 1e6
+        before, since = (-1, -1), time.monotonic()
+        while not self._ended.wait(min(1.0, patience / 4)):
+            state = (self._given, self._partial.stat().st_size if self._partial.exists() else 0)
+            if state != before or not self._busy:
+                before, since = state, time.monotonic()
+            if time.monotonic() - since > patience and self._process.poll() is None:
+                self._stuck = True
+                self._process.kill()
+                return
 
     def _failure(self) -> MediaError:
         """Return what the program said last, as one sentence."""
         self._process.wait()
+        if self._stuck:
+            return MediaError(f"The VVC encoder stopped answering on {self._path}; run again, or choose another base codec.")
         if self._log.closed:
             return MediaError(f"{self._path} was given up.")
         self._log.seek(0)
