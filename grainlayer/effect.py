@@ -128,6 +128,8 @@ class Effect:
         if params.grain_source is GrainSource.STOCK or params.profile is ProfileSource.STOCK:
             return stock_profile(params.stock)
         if params.profile is ProfileSource.FILE:
+            if not params.profile_file:
+                raise ParamError("profile is set to file, but profile_file is empty: name a profile written by `grainlayer analyze`.")
             return read_profile(Path(params.profile_file))
         if params.profile_data:
             return GrainProfile.from_json(params.profile_data)

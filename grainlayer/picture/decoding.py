@@ -120,7 +120,7 @@ def read_planes(picture: VideoFrame, format: SampleFormat, size: tuple[int, int]
     """Copy a picture's planes in the order of SampleFormat, cropped to `size` (width, height) from the top left."""
     if picture.format.name not in (format.name, f"yuvj{format.name[3:]}"):
         span = picture.color_range or None
-        picture = picture.reformat(format=planar_name(picture.format.name), src_color_range=span, dst_color_range=span)
+        picture = picture.reformat(format=planar_name(picture.format.name), src_color_range=span, dst_color_range=span, threads=1)
     shapes = (format.plane_shape(*size, index) for index in range(format.plane_count))
     return tuple(np.array(view[:rows, :columns]) for view, (rows, columns) in zip(plane_views(picture, format), shapes, strict=True))
 

@@ -102,11 +102,12 @@ def _join(path: Path) -> None:
     """Write the six clips as one movie of 320x180."""
     with av.open(path, "w") as target:
         stream = target.add_stream("mpeg4", rate=24, width=320, height=180, pix_fmt="yuv420p", options={"qscale": "3"})
+        stream.thread_count = 1
         count = 0
         for name in SIX:
             with av.open(VIDEO / f"{name}.mkv") as source:
                 for frame in source.decode(video=0):
-                    picture = frame.reformat(width=320, height=180, format="yuv420p")
+                    picture = frame.reformat(width=320, height=180, format="yuv420p", threads=1)
                     picture.pts, picture.time_base = count, Fraction(1, 24)
                     count += 1
                     target.mux(stream.encode(picture))
