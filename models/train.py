@@ -133,7 +133,7 @@ class Run:
 
 
 def parse() -> argparse.Namespace:
-    """Read the command line; the defaults are the committed recipe."""
+    """Read the command line; docs/training.md holds the recipe of the weights that ship."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", choices=sorted(TASKS), default="removal")
     parser.add_argument("--out", required=True, help="folder of the run: checkpoint and log.csv")
