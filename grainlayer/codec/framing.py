@@ -2,7 +2,7 @@
 
     header   MAGIC, major u8, minor u8, length u32 (of the header), fields, CRC-32 u32 of all before it
     index    length u32 (of the entries), entries, CRC-32 u32 of length and entries
-    entry    start (after the end of the shot before), frames, offset (after the end of the packet before), length, CRC-32 u32
+    entry    start (after the end of the shot before), frames, length, CRC-32's low half u16; packets follow one another
     packet   SYNC, major u8, length (of the body), CRC-32 u32 of major, length and body, body
 
 Numbers without a size are base-128 varints, lowest part first; sized ones are little-endian. An entry's length counts the whole
@@ -18,7 +18,7 @@ from zlib import crc32
 from grainlayer.errors import StreamError
 
 MAGIC = b"\x89GRAIN\r\n"
-SYNC = b"\xb4GS"
+SYNC = b"\xb4G"
 MAJOR, MINOR = 1, 0
 _HEAD = len(MAGIC) + 6
 _PATIENCE, _LEAST_PATIENCE = 8, 1 << 24
@@ -37,13 +37,13 @@ class Packet:
 
 @dataclass(frozen=True)
 class Entry:
-    """Hold one line of the shot index: frames, and where the packet lies in the data."""
+    """Hold one line of the shot index: frames, where the packet lies in the data, and the low half of its CRC."""
 
     start: int
     frames: int
     offset: int
     length: int
-    crc: int
+    half: int
 
 
 class Reader:
@@ -111,8 +111,8 @@ def index(shots: Sequence[tuple[int, int]], packets: Sequence[bytes]) -> bytes:
     """Return the index of shots (start, frames), whose packets follow it one after another."""
     entries, end = bytearray(), 0
     for (start, frames), whole in zip(shots, packets, strict=True):
-        crc = read_packet(whole, 0).crc
-        entries += varint(start - end) + varint(frames) + varint(0) + varint(len(whole)) + crc.to_bytes(4, "little")
+        half = read_packet(whole, 0).crc & 0xFFFF
+        entries += varint(start - end) + varint(frames) + varint(len(whole)) + half.to_bytes(2, "little")
         end = start + frames
     sized = len(entries).to_bytes(4, "little") + entries
     return sized + _crc(sized)
@@ -147,9 +147,9 @@ def read_index(data: bytes, place: int) -> list[Entry]:
 def _entries(reader: Reader, offset: int) -> Iterator[Entry]:
     frame = 0
     while reader.place < reader.end:
-        start, frames, skip, length, crc = frame + reader.varint(), reader.varint(), reader.varint(), reader.varint(), reader.sized(4)
-        yield Entry(start, frames, offset + skip, length, crc)
-        frame, offset = start + frames, offset + skip + length
+        start, frames, length, half = frame + reader.varint(), reader.varint(), reader.varint(), reader.sized(2)
+        yield Entry(start, frames, offset, length, half)
+        frame, offset = start + frames, offset + length
 
 
 def read_packet(data: bytes, offset: int) -> Packet:

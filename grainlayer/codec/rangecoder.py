@@ -161,16 +161,16 @@ class Signed:
     A context (0..count-1) chooses the zero flag and the steps; `lean` (-1, 0 or 1) says which sign is likelier.
     """
 
-    def __init__(self, zero: Sequence[int], more: Sequence[Sequence[int]], sign: int = 27000) -> None:
-        """Start from priors in 65536ths, a row of each a context.
+    def __init__(self, rows: Sequence[Sequence[int]], sign: int = ONE >> 1) -> None:
+        """Start from priors in 65536ths.
 
-        zero  that a number is 0; more  that the magnitude goes on after 1, 2 ...; sign  that a number is against its lean.
+        rows  one a context: that a number is 0, then that its magnitude goes on after 1, 2 ...; sign  that it is against its lean
         """
-        self._steps = len(more[0])
-        self._zero = Contexts(zero)
+        self._steps = len(rows[0]) - 1
+        self._zero = Contexts([row[0] for row in rows])
         self._sign = Contexts([sign, ONE >> 1, ONE - sign])
-        self._more = Contexts([step for row in more for step in row])
-        self._exponent = Contexts([44000, 34000, *[24000] * (ESCAPE_BITS - 1)])
+        self._more = Contexts([step for row in rows for step in row[1:]])
+        self._exponent = Contexts([48000, 46000, 38000, 28000, *[24000] * (ESCAPE_BITS - 3)])
 
     def code(self, coder: Coder, value: int, context: int = 0, lean: int = 0) -> int:
         """Code a number (ignored when decoding); return it. Raise StreamError on a cut message or an escape that never ends."""

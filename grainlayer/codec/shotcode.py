@@ -7,16 +7,18 @@ The order of decisions and every prior below are version 1 of the format: they n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import repeat
 
+from grainlayer.codec import priors
 from grainlayer.codec.rangecoder import Coder, Contexts, Decoder, Encoder, Signed
 from grainlayer.errors import ParamError, StreamError
 from grainlayer.grain.profile import CORRELATION_STEPS, NODES, RADII, STRENGTH_KNOTS, GrainProfile
-from grainlayer.grain.texture import LARGEST, SMALLEST, Box, TextureMap, quarters, roots
+from grainlayer.grain.texture import LARGEST, SMALLEST, Box, TextureMap, plain_map, quarters, roots
 
 Vector = tuple[int, int, int, int]
 Vectors = dict[Vector, Vector]
+Table = tuple[tuple[int, ...], ...]
 ZERO: Vector = (0, 0, 0, 0)
 MAX_LEAVES = 1 << 20
 """Blocks a shot's map may have: 16 times those of a fully split 4K picture."""
@@ -24,8 +26,7 @@ MAX_GAINS = 1 << 20
 """Frames of a shot with gains of its own."""
 GAIN_RANGE = (-64, 64)
 """Gain codes: four octaves down to four octaves up."""
-_GREEN_FIRST = (1, 0, 2)
-_USUAL_HEIGHT = 1080
+STRENGTH_BITS = 9
 
 
 def encode_shot(profile: GrainProfile, gains: tuple[int, ...], texture: TextureMap) -> bytes:
@@ -62,11 +63,11 @@ def code_gains(coder: Coder, gains: tuple[int, ...], frames: int, most: int = MA
 
     Raise StreamError on gains out of range or more than `most`.
     """
-    if not coder.bit(Contexts([4000]), 0, int(bool(gains))):
+    if not coder.bit(Contexts([priors.GAINS_GIVEN]), 0, int(bool(gains))):
         return ()
     if frames > most:
         raise StreamError(f"A shot of {frames} frames cannot hold gains of its own.")
-    model, coded, before = Signed([40000, 30000], [[30000, 25000, 20000, 20000, 20000]] * 2), [0], 0
+    model, coded, before = Signed(priors.GAINS), [0], 0
     for gain in gains or repeat(0, frames):
         before = model.code(coder, gain - coded[-1], int(before != 0))
         coded.append(coded[-1] + before)
@@ -81,59 +82,74 @@ def code_profile(coder: Coder, profile: GrainProfile | None, picture_height: int
     Raise ParamError or StreamError on values out of range.
     """
     given = profile or _BLANK
-    same = coder.bit(Contexts([60000]), 0, int(given.height == picture_height))
+    same = coder.bit(Contexts([priors.USUAL_HEIGHT]), 0, int(given.height == picture_height))
     height = picture_height if same else coder.raw(given.height, 16)
-    strength = _strength(coder, given.strength)
-    spectrum = _spectrum(coder, given.spectrum)
-    direction = _chain(coder, given.direction, Signed([16000, 12000], [[43000, 36000, 30000, 28000]] * 2))
+    start = coder.raw(given.strength[1][0], STRENGTH_BITS)
+    strength = _channels(coder, given.strength, [start], _strength_models(), _strength_context)
+    spectrum = _channels(coder, given.spectrum, [], _spectrum_models(), _spectrum_context)
+    direction = _direction(coder, given.direction)
     correlation = _correlation(coder, given.correlation)
     return GrainProfile(height, strength, spectrum, direction, correlation)
 
 
-def _chain(coder: Coder, values: tuple[int, ...], model: Signed) -> tuple[int, ...]:
-    """Code numbers, each as its difference from the one before."""
-    coded, before = [0], 0
-    for value in values:
-        before = model.code(coder, value - coded[-1], int(before != 0))
+def _channels(
+    coder: Coder, rows: Table, start: list[int], models: tuple[Signed, Signed], context: Callable[[int, int, bool], int]
+) -> Table:
+    """Code three rows: the middle one from its previous knot, the outer ones from the middle one's steps.
+
+    start  what is known of the middle row; models  of the middle and the outer rows; context  by knot, last difference, outer
+    """
+    coded: list[list[int]] = [[], start, []]
+    for place in (1, 0, 2):
+        row, middle, before, outer = coded[place], coded[1], 0, place != 1
+        for knot in range(len(row), len(rows[place])):
+            guess = row[-1] if row else 0
+            if outer:
+                guess = middle[knot] + (row[-1] - middle[knot - 1] if row else 0)
+            before = models[outer].code(coder, rows[place][knot] - guess, context(knot, before, outer), _sign(before))
+            row.append(guess + before)
+    return tuple(map(tuple, coded))
+
+
+def _sign(value: int) -> int:
+    return (value > 0) - (value < 0)
+
+
+def _strength_models() -> tuple[Signed, Signed]:
+    return Signed(priors.STRENGTH, priors.STRENGTH_SIGN), Signed(priors.STRENGTH_OUTER, priors.STRENGTH_OUTER_SIGN)
+
+
+def _strength_context(knot: int, before: int, outer: bool) -> int:
+    size = abs(before)
+    if outer:
+        return 3 if knot == 0 else (size > 1) + (size > 4)
+    return 4 if knot == 1 else (size > 1) + (size > 4) + (size > 9)
+
+
+def _spectrum_models() -> tuple[Signed, Signed]:
+    return Signed(priors.SPECTRUM, priors.SPECTRUM_SIGN), Signed(priors.SPECTRUM_OUTER, priors.SPECTRUM_OUTER_SIGN)
+
+
+def _spectrum_context(knot: int, before: int, outer: bool) -> int:
+    if knot < 4 or knot == len(RADII) - 1:
+        return (0, 1, 1, 2, 6)[min(knot, 4)]
+    return 3 + (abs(before) > 2) + (abs(before) > 6)
+
+
+def _direction(coder: Coder, values: tuple[int, ...]) -> tuple[int, ...]:
+    """Code directionality, each radius from the one before."""
+    model, coded, before = Signed(priors.DIRECTION), [0], 0
+    for knot, value in enumerate(values):
+        context = (0, 1, 1, 2, 2, 2)[knot] if knot < 6 else 3 + (abs(before) > 1)
+        before = model.code(coder, value - coded[-1], context)
         coded.append(coded[-1] + before)
     return tuple(coded[1:])
 
 
 def _correlation(coder: Coder, values: tuple[int, ...]) -> tuple[int, ...]:
     """Code the first pair plainly, the others as differences from it."""
-    model, first = Signed([14000], [[45000, 40000, 36000, 32000]]), coder.raw(values[0] + CORRELATION_STEPS, 8) - CORRELATION_STEPS
+    model, first = Signed(priors.CORRELATION), coder.raw(values[0] + CORRELATION_STEPS, 8) - CORRELATION_STEPS
     return (first, *(first + model.code(coder, value - first) for value in values[1:]))
-
-
-def _strength(coder: Coder, rows: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
-    """Code green from its previous knot, red and blue from green's steps."""
-    coded: list[list[int]] = [[], [], []]
-    model = Signed(_STRENGTH_ZERO, _STRENGTH_MORE)
-    for channel in _GREEN_FIRST:
-        row, green = coded[channel], coded[1]
-        for knot, value in enumerate(rows[channel]):
-            if channel == 1 and not knot:
-                row.append(coder.raw(value, 9))
-                continue
-            guess = row[-1] if row else 0
-            if channel != 1:
-                guess = green[knot] + (row[-1] - green[knot - 1] if row else 0)
-            row.append(guess + model.code(coder, value - guess, 2 * (channel != 1) + (knot > 0)))
-    return tuple(map(tuple, coded))
-
-
-def _spectrum(coder: Coder, rows: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
-    """Code the middle node from its previous radius, the outer ones from the middle's steps."""
-    coded: list[list[int]] = [[], [], []]
-    model = Signed(_SPECTRUM_ZERO, _SPECTRUM_MORE)
-    for node in _GREEN_FIRST:
-        row, middle = coded[node], coded[1]
-        for knot, value in enumerate(rows[node]):
-            guess = row[-1] if row else 0
-            if node != 1:
-                guess = middle[knot] + (row[-1] - middle[knot - 1] if row else 0)
-            row.append(guess + model.code(coder, value - guess, 2 * (node != 1) + (knot > 0)))
-    return tuple(map(tuple, coded))
 
 
 def code_texture(
@@ -141,6 +157,10 @@ def code_texture(
 ) -> TextureMap:
     """Code a map (None when decoding). Raise ParamError or StreamError on values out of range or more than `most` blocks."""
     width, height = size
+    if coder.bit(Contexts([priors.PLAIN_MAP]), 0, int(texture is not None and texture.plain and not any(texture.splits))):
+        if -(-width // LARGEST) * -(-height // LARGEST) > most:
+            raise StreamError(f"The coded part holds a texture map of more than {most} blocks.")
+        return plain_map(width, height)
     walk = _Walk(coder, texture, size, most, {} if known is None else known)
     for root in roots(width, height):
         walk.square(root)
@@ -159,9 +179,9 @@ class _Walk:
         self._given_codes: Iterator[Vector] = iter(texture.codes) if texture else repeat(ZERO)
         self._above: list[tuple[int, Vector]] = [(0, ZERO)] * (-(-self.width // LARGEST) * (LARGEST // SMALLEST) + 1)
         self._left: list[tuple[int, Vector]] = [(0, ZERO)] * (-(-self.height // LARGEST) * (LARGEST // SMALLEST) + 1)
-        self._split = Contexts(_SPLIT)
-        self._plain = Contexts(_PLAIN)
-        self._values = [Signed(zero, more) for zero, more in zip(_ZERO, _MORE, strict=True)]
+        self._split = Contexts(priors.SPLIT)
+        self._plain = Contexts(priors.PLAIN)
+        self._values = [Signed(priors.FEATURE, priors.FEATURE_SIGN) for _ in ZERO]
 
     def square(self, box: Box) -> None:
         """Code a block and all inside it."""
@@ -208,22 +228,4 @@ class _Walk:
 
 
 _SIZES = {128: 0, 64: 1, 32: 2, 16: 3}
-_SPLIT = [20000, 17000, 25000, 32000, 36000, 46000, 9000, 6000, 14000, 24000, 24000, 40000, 6000, 6000, 9000, 12000, 16000, 20000]
-_PLAIN = [56000, 48000, 40000, 20000, 42000, 31000, 20000, 7000, 42000, 27000, 18000, 6000, 42000, 27000, 20000, 6000]
-_ZERO = [[56000, 20000, 16000, 33000, 18000, 15000, 25000, 18000, 15000]] * 4
-_MORE = [[[26000, 25000, 22000, 20000, 22000, 24000]] * 9] * 4
-_STRENGTH_ZERO = [6000, 6000, 5000, 12000]
-_STRENGTH_MORE = [
-    [52000, 52000, 52000, 52000, 52000, 52000],
-    [53000, 52000, 51000, 50000, 46000, 43000],
-    [57000, 54000, 54000, 54000, 52000, 46000],
-    [42000, 38000, 33000, 30000, 26000, 25000],
-]
-_SPECTRUM_ZERO = [5000, 11000, 28000, 22000]
-_SPECTRUM_MORE = [
-    [58000, 58000, 58000, 58000, 58000, 58000],
-    [49000, 52000, 54000, 55000, 53000, 52000],
-    [20000, 16000, 18000, 20000, 22000, 24000],
-    [20000, 14000, 14000, 18000, 20000, 22000],
-]
-_BLANK = GrainProfile(_USUAL_HEIGHT, ((0,) * STRENGTH_KNOTS,) * 3, ((0,) * len(RADII),) * len(NODES), (0,) * len(RADII), (0, 0, 0))
+_BLANK = GrainProfile(1, ((0,) * STRENGTH_KNOTS,) * 3, ((0,) * len(RADII),) * len(NODES), (0,) * len(RADII), (0, 0, 0))

@@ -23,7 +23,16 @@ MAX_SIDE = 65535
 MAX_FRAMES = 1 << 31
 MAX_HOLD = 8
 MAX_TAG = 65535
-_FILM_RATE = Fraction(24)
+USUAL_SIZES = (
+    *((640, 360), (640, 480), (720, 480), (720, 576), (960, 540), (1280, 720), (1440, 1080), (1920, 1080)),
+    *((2048, 1080), (2560, 1440), (3840, 2160), (4096, 2160), (7680, 4320), (8192, 4320)),
+)
+USUAL_RATES = (
+    *(Fraction(24), Fraction(24000, 1001), Fraction(25), Fraction(30), Fraction(30000, 1001), Fraction(48), Fraction(50)),
+    *(Fraction(60), Fraction(60000, 1001), Fraction(100), Fraction(120), Fraction(12), Fraction(15), Fraction(16), Fraction(18)),
+)
+"""Sizes and rates that take one byte together: their places, from 1, in its halves; 0 says that numbers follow."""
+SEED_BYTES = (0, 1, 2, 4, 8)
 MAX_STREAM_LEAVES = 1 << 24
 """Blocks and gains that one `unpack` decodes; shots beyond play as base, with a warning. Ask for part of the frames to get them."""
 
@@ -128,7 +137,7 @@ def unpack(data: bytes, within: range | None = None) -> tuple[GrainStream, list[
     wanted = [one for one in found if within is None or (one.start < within.stop and one.end > within.start)]
     shots = tuple(_decoded(wanted, warnings))
     frames = found[-1].end if head is None else head.frames
-    width, height, numerator, denominator = found[0].picture if head is None else head.picture
+    width, height, numerator, denominator = head.picture if head else found[0].picture
     return GrainStream(width, height, Fraction(numerator, denominator), frames, shots, head.extras if head else {}), warnings
 
 
@@ -151,19 +160,29 @@ def symbols(shot: GrainShot) -> bytes:
     return head + bytes(code >> 8 for code in strength) + bytes(int(code) & 255 for row in rows for code in row)
 
 
-def packet_size(shot: GrainShot, rate: Fraction = _FILM_RATE) -> int:
+def packet_size(shot: GrainShot, rate: Fraction = USUAL_RATES[0]) -> int:
     """Return the bytes that a shot's packet takes in a stream of this frame rate, without its line in the index."""
     return len(framing.packet(_body(shot, _picture(shot.texture.width, shot.texture.height, rate))))
 
 
 def _picture(width: int, height: int, rate: Fraction) -> bytes:
-    return varint(width) + varint(height) + varint(rate.numerator) + varint(rate.denominator)
+    """Return a picture's size and rate as bytes, one where both are usual."""
+    size = (width, height)
+    usual_size = USUAL_SIZES.index(size) + 1 if size in USUAL_SIZES else 0
+    usual_rate = USUAL_RATES.index(rate) + 1 if rate in USUAL_RATES else 0
+    out = bytes([usual_size << 4 | usual_rate])
+    out += b"" if usual_size else varint(width) + varint(height)
+    return out + (b"" if usual_rate else varint(rate.numerator) + varint(rate.denominator))
 
 
 def _body(shot: GrainShot, picture: bytes) -> bytes:
-    """Return a packet's body: frames, the picture (for streams that lost their header), flags, seed, coded values, extras."""
-    seed = shot.seed.to_bytes(8, "little").rstrip(b"\0")
-    flags = len(seed) | (shot.hold - 1) << 4 | (128 if shot.extras else 0)
+    """Return a packet's body: frames, picture (for streams that lost their header), flags, seed, coded values, extras.
+
+    flags  bits 0..2 how long the seed is, 4..6 hold less 1, 7 whether extras follow
+    """
+    length = next(place for place, count in enumerate(SEED_BYTES) if shot.seed < 1 << 8 * count)
+    flags = length | (shot.hold - 1) << 4 | bool(shot.extras) << 7
+    seed = shot.seed.to_bytes(SEED_BYTES[length], "little")
     coded = encode_shot(shot.profile, shot.gains, shot.texture)
     head = varint(shot.start) + varint(shot.frames) + picture + bytes([flags]) + seed
     return head + (varint(len(coded)) + coded + framing.tags(shot.extras) if shot.extras else coded)
@@ -215,7 +234,12 @@ def _read_head(data: bytes, warnings: list[str]) -> _Head | None:
 
 def _read_picture(reader: Reader) -> Picture:
     """Return the picture's size and rate. Raise ParamError if they are out of range."""
-    width, height, numerator, denominator = (reader.varint() for _ in range(4))
+    usual = reader.sized(1)
+    _check("size", usual >> 4, 0, len(USUAL_SIZES))
+    _check("rate", usual & 15, 0, len(USUAL_RATES))
+    width, height = USUAL_SIZES[(usual >> 4) - 1] if usual >> 4 else (reader.varint(), reader.varint())
+    rate = USUAL_RATES[(usual & 15) - 1] if usual & 15 else None
+    numerator, denominator = (rate.numerator, rate.denominator) if rate else (reader.varint(), reader.varint())
     for side in (width, height):
         _check("side", side, 1, MAX_SIDE)
     for part in (numerator, denominator):
@@ -240,8 +264,8 @@ def _packets(data: bytes, head: _Head | None, warnings: list[str]) -> list[Packe
         return marked
     listed = [_listed(data, entry) for entry in head.entries]
     if None in listed:
-        marked = {packet.crc: packet for packet in framing.scan(data)}
-        listed = [packet or marked.get(entry.crc) for packet, entry in zip(listed, head.entries, strict=True)]
+        marked = {packet.crc & 0xFFFF: packet for packet in framing.scan(data)}
+        listed = [packet or marked.get(entry.half) for packet, entry in zip(listed, head.entries, strict=True)]
     for number, (packet, entry) in enumerate(zip(listed, head.entries, strict=True), 1):
         if packet is None:
             span = f"frames {entry.start} to {entry.start + entry.frames - 1}, byte {entry.offset}"
@@ -255,7 +279,7 @@ def _listed(data: bytes, entry: Entry) -> Packet | None:
         packet = framing.read_packet(data, entry.offset)
     except StreamError:
         return None
-    return packet if packet.crc == entry.crc else None
+    return packet if packet.crc & 0xFFFF == entry.half else None
 
 
 def _opened(packets: Iterable[Packet], warnings: list[str]) -> Iterator[_Found]:
@@ -310,10 +334,11 @@ def _decode(found: _Found, most: int, known: Vectors) -> GrainShot:
     """Return the shot that a packet holds. Raise StreamError or ParamError if it holds nonsense."""
     reader = found.rest
     flags = reader.sized(1)
-    seed = reader.sized(min(flags & 15, 8))
+    _check("seed's length", flags & 7, 0, len(SEED_BYTES) - 1)
+    seed = reader.sized(SEED_BYTES[flags & 7])
     coded = reader.take(reader.varint() if flags & 128 else reader.end - reader.place)
     extras = reader.tags() if flags & 128 else {}
-    profile, gains, texture = decode_shot(coded, found.frames, (found.picture[0], found.picture[1]), most, known)
+    profile, gains, texture = decode_shot(coded, found.frames, found.picture[:2], most, known)
     return GrainShot(found.start, found.frames, profile, texture, seed, gains, (flags >> 4 & 7) + 1, extras)
 
 

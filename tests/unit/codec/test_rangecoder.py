@@ -22,7 +22,7 @@ def test_bits_come_back(decisions: list[tuple[int, bool]], priors: list[int]) ->
 @given(st.lists(st.tuples(st.integers(-(2**19), 2**19) | st.integers(-12, 12), st.integers(0, 1), st.integers(-1, 1)), max_size=100))
 def test_numbers_come_back(values: list[tuple[int, int, int]]) -> None:
     def model() -> Signed:
-        return Signed([30000, 50000], [[30000, 20000], [20000, 10000]])
+        return Signed([(30000, 30000, 20000), (50000, 20000, 10000)])
 
     encoder, numbers = Encoder(), model()
     for value, context, lean in values:
@@ -51,7 +51,7 @@ def test_any_bytes_decode_or_end(data: bytes) -> None:
 
 
 def read_for_ever(decoder: Decoder) -> None:
-    model, contexts = Signed([30000], [[30000]]), Contexts([ONE >> 1])
+    model, contexts = Signed([(30000, 30000)]), Contexts([ONE >> 1])
     for _ in range(100_000):
         model.code(decoder, 0)
         decoder.bit(contexts, 0, 0)
@@ -61,7 +61,7 @@ def read_for_ever(decoder: Decoder) -> None:
 def test_a_number_that_never_ends_is_refused() -> None:
     encoder = Encoder()
     with pytest.raises(StreamError, match="too large"):
-        Signed([30000], [[30000]]).code(encoder, 1 << (ESCAPE_BITS + 3))
+        Signed([(30000, 30000)]).code(encoder, 1 << (ESCAPE_BITS + 3))
 
 
 def test_size_is_near_the_entropy() -> None:
