@@ -120,13 +120,13 @@ def _boolean_amplitudes(rng: torch.Generator, radius: torch.Tensor, size: int) -
     return rows * torch.exp(-2 * np.pi**2 * psf**2 * distance**2)
 
 
-def _fields(white: torch.Tensor, amplitude: torch.Tensor) -> torch.Tensor:
-    """Filter white (N, 3, S, S) by amplitude (N, S, S/2+1) to unit standard deviation."""
-    size = white.shape[-1]
+def _fields(waves: torch.Tensor, amplitude: torch.Tensor) -> torch.Tensor:
+    """Filter white noise, given by its spectrum (N, 3, S, S/2+1), by amplitude (N, S, S/2+1) to unit standard deviation."""
+    size = waves.shape[-2]
     twice = torch.full((amplitude.shape[-1],), 2.0)
     twice[0], twice[-1] = 1.0, 1.0
     power = (amplitude**2 * twice).sum((1, 2), keepdim=True) / size**2
-    shaped = torch.fft.rfft2(white) * (amplitude / torch.sqrt(power))[:, None]
+    shaped = waves * (amplitude / torch.sqrt(power))[:, None]
     return torch.fft.irfft2(shaped, s=(size, size))
 
 
@@ -142,7 +142,8 @@ def _white(rng: torch.Generator, count: int, size: int) -> torch.Tensor:
 def _boolean_field(rng: torch.Generator, clean: torch.Tensor, white: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
     size = clean.shape[-1]
     amplitude = _boolean_amplitudes(rng, radius, size)
-    fields = [_fields(white, amplitude[:, node]) for node in range(len(NODES))]
+    waves = torch.fft.rfft2(white)
+    fields = [_fields(waves, amplitude[:, node]) for node in range(len(NODES))]
     place = (clean - float(COVERAGES[NODES[0]])) / float(COVERAGES[NODES[1]] - COVERAGES[NODES[0]])
     place = place.clamp(0, len(NODES) - 1)
     field = torch.zeros_like(clean)
@@ -163,7 +164,7 @@ def _grain(rng: torch.Generator, clean: torch.Tensor, kind: torch.Tensor) -> tup
         curve[boolean] = _boolean_tables()[1][radius]
     if filtered.any():
         amplitude = _filtered_amplitudes(rng, int(filtered.sum()), size)
-        field[filtered] = _fields(field[filtered], amplitude)
+        field[filtered] = _fields(torch.fft.rfft2(field[filtered]), amplitude)
         curve[filtered] = _random_curves(rng, int(filtered.sum()))
     if camera.any():
         curve[camera] = _camera_curves(rng, int(camera.sum()))

@@ -6,7 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-DEFAULT_WIDTHS = (32, 48, 64)
+DEFAULT_WIDTHS = (32, 64, 96)
+DEFAULT_BLOCKS = (1, 1, 3)
+"""Residual blocks of the three scales. The lower scales are cheap, and they carry what must be averaged over wide areas."""
 
 
 class ResBlock(nn.Module):
@@ -44,7 +46,7 @@ class RemovalNet(nn.Module):
 
     multiple_of = 8
 
-    def __init__(self, widths: tuple[int, int, int] = DEFAULT_WIDTHS, blocks: tuple[int, int, int] = (1, 1, 2)) -> None:
+    def __init__(self, widths: tuple[int, int, int] = DEFAULT_WIDTHS, blocks: tuple[int, int, int] = DEFAULT_BLOCKS) -> None:
         super().__init__()
         top, mid, low = widths
         self.head = nn.Conv2d(16, top, 3, padding=1)

@@ -18,6 +18,7 @@ from torch import nn
 from models.data import Patches, data_root, read_pictures
 from models.degrade import LEVELS, TOP, Batch, degrade
 from models.losses import grain_loss, level_loss
+from models.muon import optimisers
 from models.nets import LevelNet, RemovalNet
 
 COLUMNS = ("step", "seconds", "rate", "loss", "left")
@@ -68,7 +69,7 @@ class Run:
         if args.start is not None:
             self.nets.load_state_dict(torch.load(args.start, weights_only=True)["average"])
         self.average = deepcopy(self.nets)
-        self.optimiser = torch.optim.AdamW(self.nets.parameters(), lr=args.rate, weight_decay=1e-4)
+        self.optimisers = optimisers(self.nets, args.rate)
         self.step, self.seconds = 0, 0.0
         if (self.out / "last.pt").exists():
             self._resume()
@@ -77,13 +78,14 @@ class Run:
         state = torch.load(self.out / "last.pt", weights_only=True)
         self.nets.load_state_dict(state["nets"])
         self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept)
         self.step, self.seconds = state["step"], state["seconds"]
 
     def save(self) -> None:
         """Write the checkpoint beside its place and rename it."""
         state = {"nets": self.nets.state_dict(), "average": self.average.state_dict(), "step": self.step}
-        state |= {"optimiser": self.optimiser.state_dict(), "seconds": self.seconds}
+        state |= {"optimisers": [optimiser.state_dict() for optimiser in self.optimisers], "seconds": self.seconds}
         torch.save(state, self.out / "last.tmp")
         (self.out / "last.tmp").replace(self.out / "last.pt")
 
@@ -105,13 +107,14 @@ class Run:
         count, size = (args.batch // 2, args.size * 2) if late else (args.batch, args.size)
         rng = torch.Generator().manual_seed((args.seed << 32) + self.step)
         batch = degrade(patches.batch(self.step, count, size), rng, TOP if self.step >= args.widen else LEVELS[1], heavy=args.heavy)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.step, args.steps, args.rate)
         loss, left = self.loss(self.nets, batch, args.left)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.nets.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.nets.parameters(), 1.0)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(self.step, args.steps, args.rate)
+            optimiser.step()
         update_average(self.average, self.nets, self.step)
         self.step += 1
         return loss.item(), left.item()
@@ -142,7 +145,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--late", type=float, default=0.75, help="from this share of the steps on, patches are twice as wide")
-    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--left", type=float, default=0.15, help="weight of the grain left in the base")
     parser.add_argument("--widen", type=int, default=24_000, help="step from which the heaviest levels are drawn too")
     parser.add_argument("--heavy", action="store_true", help="draw heavy levels and white noise more often (second stage)")
