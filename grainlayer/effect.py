@@ -19,7 +19,8 @@ from grainlayer.grain.stocks import stock_profile
 from grainlayer.grain.synth import prepare, render
 from grainlayer.grain.texture import TextureMap
 from grainlayer.inference.remove import LevelEstimate, Remover, Strength, estimate_level
-from grainlayer.params import GrainSource, LevelMode, ProfileSource, ShotParams, View
+from grainlayer.inference.temporal import TemporalRemover
+from grainlayer.params import GrainSource, LevelMode, ProfileSource, Quality, ShotParams, View
 from grainlayer.picture.encoding import MODEL_WHITE, from_model, slope, to_model
 from grainlayer.types import Encoding, Image, Layers, Window, check_window
 
@@ -78,6 +79,10 @@ class Effect:
             self._removers[quality] = Remover(quality, self.device, self.model_id)
         return self._removers[quality]
 
+    @cached_property
+    def _temporal(self) -> TemporalRemover:
+        return TemporalRemover(self.remover(Quality.TEMPORAL))
+
     def layers(self, request: Request) -> Layers:
         """Return base, grain and, where the grain asked for is not simply the shot's own, regrain. Raise ParamError, ModelError."""
         check_window("The window", request.window)
@@ -102,7 +107,11 @@ class Effect:
         if params.removal == 0:
             return source.copy()
         coded = to_model(params.encoding, source)
-        grain = self.remover(params.quality).grain(coded, self.level(request))
+        if params.quality is Quality.TEMPORAL and len(request.window) > 1:
+            window = np.stack([to_model(params.encoding, picture) for picture in request.window])
+            grain = self._temporal.grain(window, self.level(request))
+        else:
+            grain = self.remover(params.quality).grain(coded, self.level(request))
         if params.encoding in MODEL_WHITE:
             grain = source - from_model(params.encoding, coded - grain)
         if params.removal_chroma != 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,10 @@ BLOCK = 64
 FLAT = 0.006
 """Standard deviation of the base, code value, at which a place counts half."""
 FLOOR = 2.0**-14
-SMOOTHNESS = 1e-2
-"""Weight of the strength curve's bends, against the weight of all cells."""
+BENDS, STEPS, RATIO = 6e-4, 1e-5, 1e-6
+"""Weights of a ratio's bends, steps and distance from 1 over the code values, against the weight of all cells."""
+LAID = 8
+"""Samples at most on which the profile's own grain is laid and measured again."""
 UNSEEN = 2
 """Radii of the profile too low for a block to tell from its slope; they take the next one's power."""
 
@@ -62,12 +65,22 @@ class Tally:
     spectrum: Floats = field(default_factory=lambda: np.zeros((len(NODES), BLOCK, BLOCK // 2 + 1)))
     mass: Floats = field(default_factory=lambda: np.zeros(len(NODES)))
     products: Floats = field(default_factory=lambda: np.zeros((3, 3)))
+    laid: Floats = field(default_factory=lambda: np.zeros((3, STRENGTH_KNOTS, STRENGTH_KNOTS)))
+    slow: Floats = field(default_factory=lambda: np.zeros(2))
     flat: Floats = field(default_factory=lambda: np.zeros((3, STRENGTH_KNOTS)))
     cells: Floats = field(default_factory=lambda: np.zeros((3, STRENGTH_KNOTS)))
 
     def strength(self) -> Floats:
-        """Return standard deviations (3, 17): least squares of the variance, linear between knots, smooth where nothing is seen."""
-        return np.array([_solve(self.normal[c], self.right[c]) for c in range(3)])
+        """Return standard deviations (3, 17): the nearest of the typical curves, bent to what was seen."""
+        return np.array([_fit_strength(self.normal[c], self.right[c]) for c in range(3)])
+
+    def kept(self) -> Floats:
+        """Return which share of the variance laid by synthesis was seen again, (3, 17) by code value.
+
+        Cells do not see variation slower than they are wide; how much of it there is, is the same everywhere.
+        """
+        inside = self.slow[1] / self.slow[0] if self.slow[0] > 0 else 1.0
+        return inside * np.array([solve_ratio(self.laid[c], self.right[c]) for c in range(3)])
 
     def correlation(self) -> Floats:
         """Return the correlation of R and G, R and B, G and B."""
@@ -87,14 +100,34 @@ class Tally:
         return level, 10 * np.log10(np.maximum(along, 1e-20) / np.maximum(across, 1e-20))
 
 
-def _solve(normal: Floats, right: Floats) -> Floats:
-    """Return the standard deviation at the knots."""
-    total = float(np.trace(normal)) + 1e-9
-    bend, step = np.diff(np.eye(STRENGTH_KNOTS), 2, axis=0), np.diff(np.eye(STRENGTH_KNOTS), axis=0)
-    smooth = total * (SMOOTHNESS * bend.T @ bend + 1e-5 * step.T @ step)
-    variance = np.linalg.solve(normal + smooth + 1e-12 * np.eye(STRENGTH_KNOTS), right)
+def _fit_strength(normal: Floats, right: Floats) -> Floats:
+    """Return the standard deviation at the knots, (17,), from the normal equations of the variance."""
+    shapes = _typical_variances()
+    scales = np.maximum(shapes @ right, 0) / np.maximum(np.einsum("sk,kl,sl->s", shapes, normal, shapes), 1e-30)
+    errors = [scale**2 * shape @ normal @ shape - 2 * scale * shape @ right for shape, scale in zip(shapes, scales, strict=True)]
+    best = int(np.argmin(errors))
+    start = scales[best] * shapes[best] + 1e-20
+    variance = start * solve_ratio(normal * start, right)
     least = 0.02 * float(np.max(variance, initial=0.0))
     return np.sqrt(np.maximum(variance, max(least, FLOOR**2)))
+
+
+def solve_ratio(normal: Floats, right: Floats) -> Floats:
+    """Return ratios (17,), 1/9..9, solving normal @ ratio = right; smooth, and drawn to 1 where nothing is seen."""
+    size = np.eye(STRENGTH_KNOTS)
+    bend, step = np.diff(size, 2, axis=0), np.diff(size, axis=0)
+    prior = float(np.trace(normal)) * (BENDS * bend.T @ bend + STEPS * step.T @ step + RATIO * size) + 1e-30 * size
+    return np.clip(1 + np.linalg.solve(normal + prior, right - normal.sum(axis=1)), 1 / 9, 9)
+
+
+@cache
+def _typical_variances() -> Floats:
+    """Return shapes of variance against code value, (shapes, 17), peak 1: even, and humps as film has them, at several places."""
+    value = np.linspace(0, 1, STRENGTH_KNOTS)
+    humps = [value**a * (1 - value) ** b + 0.02 for a in (0.25, 0.5, 1.0) for b in (0.25, 0.5, 1.0, 1.5)]
+    falls = [(1 - value) ** b + 0.02 for b in (0.25, 0.5, 1.0)]
+    rises = [value**a + 0.02 for a in (0.25, 0.5, 1.0)]
+    return np.array([shape / shape.max() for shape in (np.ones_like(value), *humps, *falls, *rises)])
 
 
 def _fill_nodes(spectrum: Floats, mass: Floats) -> Floats:
@@ -154,8 +187,8 @@ def _open(source: NDArray[np.float32]) -> Floats:
     return (clipped <= 0.03).astype(np.float64)
 
 
-def measure(tally: Tally, base: Image, grain: Image) -> None:
-    """Add one picture's grain (H, W, 3) to the tally; `base` tells the code values and what is flat."""
+def measure(tally: Tally, base: Image, grain: Image, laid: Image | None = None) -> None:
+    """Add one picture's grain (H, W, 3) to the tally; `base` tells the code values and what is flat, `laid` the true grain."""
     if min(base.shape[:2]) < CELL:
         return
     flat = flatness(base) + 1e-9
@@ -167,6 +200,11 @@ def measure(tally: Tally, base: Image, grain: Image) -> None:
         heavy = rows * inside.ravel()[:, None]
         tally.normal[channel] += heavy.T @ rows
         tally.right[channel] += heavy.T @ cells_of(noise).var(axis=(2, 3)).ravel()
+        if laid is not None:
+            tally.laid[channel] += heavy.T @ (rows * cells_of(laid[:, :, channel]).var(axis=(2, 3)).ravel()[:, None])
+            tally.slow += np.array(
+                [np.mean(np.square(laid[:, :, channel], dtype=np.float64)), np.mean(cells_of(laid[:, :, channel]).var(axis=(2, 3)))]
+            )
         tally.flat[channel] += rows.T @ flat.ravel()
         tally.cells[channel] += rows.sum(axis=0)
     _measure_products(tally, grain, flat)
@@ -228,9 +266,10 @@ def measure_profile(
     for sample in samples:
         measure(first, sample.base, sample.source - sample.base)
     profile = _encode(height, first.strength(), first.radial(), first.correlation())
+    few = samples[:: -(-len(samples) // LAID)]
     for turn in range(rounds):
         tallies = Tally(), Tally()
-        for index, sample in enumerate(samples):
+        for index, sample in enumerate(few):
             for tally, base in zip(tallies, (sample.base, halved(sample.base)), strict=True):
                 measure(tally, *lay_again(profile, base, index, turn, remove, deliver))
         profile = _corrected(profile, first, *tallies)
@@ -246,13 +285,15 @@ def halved(base: Image) -> Image:
     return np.ascontiguousarray(part.reshape(height, 2, width, 2, 3).mean(axis=(1, 3)), np.float32)
 
 
-def lay_again(profile: GrainProfile, base: Image, index: int, turn: int, remove: Remove, deliver: Deliver | None) -> tuple[Image, Image]:
-    """Return (base, grain) of the profile's own grain, laid on a base and removed again."""
+def lay_again(
+    profile: GrainProfile, base: Image, index: int, turn: int, remove: Remove, deliver: Deliver | None
+) -> tuple[Image, Image, Image]:
+    """Return (base, grain, laid): the profile's own grain, `laid` on a base and removed again."""
     plan = prepare(profile, GrainLook(), profile.height, base.shape[1])
-    made = base + render(plan, base, seed=0x6A09E667 + turn, frame=index)
-    made = deliver(made) if deliver else made
+    laid = render(plan, base, seed=0x6A09E667 + turn, frame=index)
+    made = deliver(base + laid) if deliver else base + laid
     grain = remove(made)
-    return made - grain, grain
+    return made - grain, grain, laid
 
 
 def _corrected(profile: GrainProfile, wanted: Tally, same: Tally, busy: Tally) -> GrainProfile:
@@ -263,8 +304,8 @@ def _corrected(profile: GrainProfile, wanted: Tally, same: Tally, busy: Tally) -
     """
     mixes = _mixes(wanted, same, busy)
     mix = float((mixes * wanted.cells).sum() / max(float(wanted.cells.sum()), 1e-9))
-    got = np.exp((1 - mixes) * np.log(same.strength()) + mixes * np.log(busy.strength()))
-    strength = profile.strength_curve() * np.clip(wanted.strength() / got, 0.5, 2)
+    kept = np.exp((1 - mixes) * np.log(same.kept()) + mixes * np.log(busy.kept()))
+    strength = wanted.strength() / np.sqrt(kept)
     got_db, got_lobe = ((1 - mix) * a + mix * b for a, b in zip(same.radial(), busy.radial(), strict=True))
     wanted_db, wanted_lobe = wanted.radial()
     spectrum = profile.spectrum_db() + np.clip(wanted_db - got_db, -6, 6)

@@ -170,6 +170,6 @@ def measure_texture(
     wanted, got = CellTally(height, width), CellTally(height, width)
     for index, sample in enumerate(samples):
         wanted.add(sample.base, sample.source - sample.base, sample.base, sample.origin)
-        base, grain = lay_again(profile, sample.base, index, 9, remove, deliver)
+        base, grain, _ = lay_again(profile, sample.base, index, 9, remove, deliver)
         got.add(base, grain, base, sample.origin)
     return build_map(compare(wanted, got), height, width)

@@ -26,8 +26,8 @@ KNOTS = 17
 SPOTS = 8
 """Squares of 256 pixels on which a large picture's level is estimated."""
 SPOT = 256
-QUALITIES = {"default": "removal-default"}
-"""Model by the `quality` parameter."""
+QUALITIES = {"default": "removal-default", "temporal": "removal-default"}
+"""Model by the `quality` parameter; `temporal` sees neighbouring pictures too, by inference/temporal.py."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,10 @@ class Remover:
     def grain(self, image: Image, strength: Strength) -> Image:
         """Return the grain of `image`, (H, W, 3): image - grain is the base. Raise ParamError on a wrong shape."""
         check_image("The picture", image)
-        cells = _strength_cells(image, strength)
+        return self.grain_by_cells(image, strength_cells(image, strength))
+
+    def grain_by_cells(self, image: Image, cells: Floats) -> Image:
+        """Return the grain of `image` (H, W, 3), told the strength of each cell of 8x8 pixels."""
         height, width = image.shape[:2]
         padded = pad(image, cells.shape[0] * CELL, cells.shape[1] * CELL)
         whole = padded.shape[0] * padded.shape[1] <= WHOLE
@@ -104,7 +107,8 @@ class Remover:
         return out
 
 
-def _strength_cells(image: Image, strength: Strength) -> Floats:
+def strength_cells(image: Image, strength: Strength) -> Floats:
+    """Return the strength of each cell of 8x8 pixels, (ceil(H/8), ceil(W/8)). Raise ParamError if it does not fit."""
     rows, columns = -(-image.shape[0] // CELL), -(-image.shape[1] // CELL)
     if isinstance(strength, LevelEstimate):
         return strength.map(image)

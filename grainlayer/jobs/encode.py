@@ -18,10 +18,10 @@ from grainlayer.errors import MediaError
 from grainlayer.jobs.outputs import check_output
 from grainlayer.jobs.progress import Bar, progress
 from grainlayer.jobs.resume import Workplace, fingerprint
-from grainlayer.jobs.shots import GainMeter, ShotGrain, find_shots, given_shots, measure_shot, plain_shot, shot_packet
+from grainlayer.jobs.shots import GainMeter, ShotGrain, find_shots, given_shots, measure_shot, plain_shot, shot_packet, windows
 from grainlayer.params import ProfileSource, ShotParams
 from grainlayer.picture.media import Fields, Frame, MediaInfo, Reader, open_media
-from grainlayer.picture.planes import from_image, to_image
+from grainlayer.picture.planes import from_image
 from grainlayer.picture.samples import SampleFormat
 from grainlayer.types import Image
 
@@ -91,10 +91,8 @@ def split_frames(
     effect: Effect, reader: Reader, grain: ShotGrain, params: ShotParams, start: int, stop: int
 ) -> Iterator[tuple[Frame, Image, Image]]:
     """Yield (frame, base, grain) of a shot's frames start..stop, as Images."""
-    info = reader.info
-    for frame in reader.frames(start, stop):
-        image = to_image(frame.planes, info.format, info.tags)
-        request = Request(image[None], frame.index, params, grain.profile, grain.texture, grain.level)
+    for frame, window in windows(reader, start, stop, params):
+        request = Request(window, frame.index, params, grain.profile, grain.texture, grain.level)
         layers = effect.layers(request)
         if layers.base is not None and layers.grain is not None:
             yield frame, layers.base, layers.grain

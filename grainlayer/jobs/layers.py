@@ -16,7 +16,7 @@ from grainlayer.effect import Effect, Request, view
 from grainlayer.errors import MediaError
 from grainlayer.jobs.outputs import check_output, open_output, target
 from grainlayer.jobs.progress import progress
-from grainlayer.jobs.shots import ShotGrain, find_shots, given_shots, measure_shot
+from grainlayer.jobs.shots import ShotGrain, find_shots, given_shots, measure_shot, windows
 from grainlayer.params import GrainSource, ShotParams
 from grainlayer.picture.media import Fields, Frame, MediaInfo, Reader, Writer, open_media
 from grainlayer.picture.planes import from_image, join_planes, split_planes, to_image
@@ -74,10 +74,9 @@ def rendered(effect: Effect, reader: Reader, settings: LayerSettings) -> Iterato
     """Yield each frame with its request and its layers, shot by shot."""
     for start, stop in shots_of(reader, settings):
         grain = measure_for(effect, reader, start, stop, settings.params)
-        for frame in reader.frames(start, stop):
-            image = to_image(frame.planes, reader.info.format, reader.info.tags)
+        for frame, window in windows(reader, start, stop, settings.params):
             profile, texture, level = (grain.profile, grain.texture, grain.level) if grain else (None, None, None)
-            request = Request(image[None], frame.index, settings.params, profile, texture, level)
+            request = Request(window, frame.index, settings.params, profile, texture, level)
             yield frame, request, effect.layers(request)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,19 +17,21 @@ from grainlayer.grain.texture import TextureMap, plain_map
 from grainlayer.grain.vectorize import measure_texture
 from grainlayer.inference.remove import LevelEstimate, Strength, estimate_level
 from grainlayer.jobs.progress import progress
-from grainlayer.params import LevelMode, ShotParams
+from grainlayer.params import LevelMode, Quality, ShotParams
 from grainlayer.picture.cuts import CutDetector, shrink
 from grainlayer.picture.encoding import to_model
-from grainlayer.picture.media import MediaInfo, Reader
+from grainlayer.picture.media import Frame, MediaInfo, Reader
 from grainlayer.picture.planes import from_image, to_image
-from grainlayer.types import Image
+from grainlayer.types import Image, Window
 
-SAMPLES = 8
+SAMPLES = 16
 """Pictures of a shot that are measured."""
 PART = 512
 """Side of the squares measured in pictures of more than WHOLE pixels; a multiple of 16."""
 WHOLE = 1_100_000
 PARTS = 4
+REACH = 2
+"""Pictures before and after that the temporal quality looks at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +91,37 @@ def _parts(image: Image, turn: int) -> Iterator[tuple[Image, tuple[int, int]]]:
         y = int(rng.integers(0, (height - tall) // 16 + 1)) * 16
         x = int(rng.integers(0, (width - wide) // 16 + 1)) * 16
         yield np.ascontiguousarray(image[y : y + tall, x : x + wide]), (y, x)
+
+
+def windows(reader: Reader, start: int, stop: int, params: ShotParams) -> Iterator[tuple[Frame, Window]]:
+    """Yield a shot's frames, each with the pictures around it that the quality looks at; at the shot's ends they are mirrored."""
+    reach = REACH if params.quality is Quality.TEMPORAL and params.removal > 0 else 0
+    held: deque[tuple[Frame, Image]] = deque(maxlen=2 * reach + 1)
+    due = 0
+    for frame in reader.frames(start, stop):
+        held.append((frame, to_image(frame.planes, reader.info.format, reader.info.tags)))
+        if due <= frame.index - start - reach:
+            yield _window(held, start + due, reach)
+            due += 1
+    for index in range(start + due, held[-1][0].index + 1 if held else 0):
+        yield _window(held, index, reach)
+
+
+def _window(held: deque[tuple[Frame, Image]], index: int, reach: int) -> tuple[Frame, Window]:
+    """Return a held frame and its window; what is not held is mirrored about the first or last picture."""
+    first, last = held[0][0].index, held[-1][0].index
+    if reach == 0:
+        return held[-1][0], held[-1][1][None]
+    places = [_mirrored(index + step - first, last - first) for step in range(-reach, reach + 1)]
+    return held[index - first][0], np.stack([held[place][1] for place in places])
+
+
+def _mirrored(place: int, last: int) -> int:
+    """Fold a place into 0..last."""
+    if last == 0:
+        return 0
+    inside = abs(place) % (2 * last)
+    return inside if inside <= last else 2 * last - inside
 
 
 def measure_shot(effect: Effect, reader: Reader, start: int, stop: int, params: ShotParams) -> ShotGrain:

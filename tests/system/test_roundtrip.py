@@ -52,6 +52,17 @@ def test_base_and_grain_are_the_source(movie: Path, tmp_path: Path, base: str, g
     assert facts["recombination"]["worst_steps"] <= 0.5
 
 
+def test_neighbours_help_and_the_sum_stays_exact(movie: Path, tmp_path: Path) -> None:
+    left: dict[str, float] = {}
+    for quality in ("default", "temporal"):
+        base = tmp_path / f"{quality}.mkv"
+        facts = report("split", movie, "--base", base, "--grain", tmp_path / "grain.mkv", "--quality", quality, "--overwrite")
+        assert facts["recombination"]["worst_steps"] == 0
+        gaps = [luma(base)[index] - luma(base)[index + 1] for index in range(6)]
+        left[quality] = float(np.mean([np.diff(gap, axis=1).var() for gap in gaps]))
+    assert left["temporal"] < left["default"]
+
+
 def test_a_lossy_split_prints_its_error(movie: Path, tmp_path: Path) -> None:
     facts = report("split", movie, "--base", tmp_path / "base.mov", "--grain", tmp_path / "grain.mov")
     assert 0 < facts["recombination"]["rms_steps"] < 8
