@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.bench.cache import PLACE, digest_file, recall
+from tests.bench.cache import PLACE, digest_movie, recall
 from tests.bench.ladder import Point, Rate, clean_at, climb, rate_at
 from tests.bench.material import CLIPS, RATE, STRENGTHS, Clip, Footage, make_footage
 from tests.bench.movies import encode_planes, read_planes
@@ -63,7 +63,7 @@ def fftdnoiz(footage: Footage) -> Road:
     """Encode the base of fftdnoiz over three frames, tuned against the clean picture."""
     out = _base_path(footage, "fftdnoiz")
     note = recall(
-        "fftdnoiz-clip", [digest_file(footage.grainy), digest_file(footage.clean)], lambda: {"chain": write_fftdnoiz(footage, out)}
+        "fftdnoiz-clip", [digest_movie(footage.grainy), digest_movie(footage.clean)], lambda: {"chain": write_fftdnoiz(footage, out)}
     )
     if not out.exists():
         write_fftdnoiz(footage, out)

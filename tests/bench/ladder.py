@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.bench.cache import digest_file, recall
+from tests.bench.cache import digest_movie, recall
 from tests.bench.material import RATE
 from tests.bench.movies import encode_planes, read_planes
 from tests.bench.quality import vmaf
@@ -51,7 +51,7 @@ class Rate:
 
 def encode_point(source: Path, own: Path, clean: Path, crf: float, params: str = "", *, film_grain: bool = True) -> Point:
     """Encode a movie at a CRF and judge it; cached by the files' content and the settings."""
-    key = [digest_file(source), digest_file(own), digest_file(clean), PRESET, crf, params, film_grain, RATE]
+    key = [digest_movie(source), digest_movie(own), digest_movie(clean), PRESET, crf, params, film_grain, RATE]
 
     def compute() -> dict[str, float]:
         os.environ.setdefault("SVT_LOG", "1")

@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 
+from tests.bench.cache import publish
 from tests.bench.report import Report, write
 
 NAMES = ("split", "synth", "stream", "recombination", "removal", "fidelity", "rate")
@@ -36,6 +37,7 @@ def run_one(name: str, *, quick: bool) -> bool:
         traceback.print_exc()
         return False
     path = write(report, quick=quick)
+    publish()
     print(report.markdown())
     print(f"{name}: {len(report.gains)} targets met, {len(report.losses)} missed; {time.monotonic() - began:.0f} s; {path}\n", flush=True)
     return True
