@@ -56,7 +56,7 @@ TASKS: dict[str, tuple[type[nn.Module], Any, list[str], list[str]]] = {
     "removal": (RemovalNet, RemovalGraph, ["picture", "strength"], ["grain"]),
     "level": (LevelNet, LevelGraph, ["picture"], ["log_deviation", "mean"]),
 }
-HALO = {"removal": 64, "level": 40}
+HALO = {"removal": 88, "level": 40}
 
 
 def build(task: str, checkpoint: Path) -> nn.Module:
