@@ -11,16 +11,21 @@ FLOOR = 0.004
 """Code value under which an error counts no heavier for being small beside weak grain."""
 
 
-def grain_loss(guess: torch.Tensor, batch: Batch, left_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+SHARP, SQUARE = 0.02, 1.0
+"""Errors, in units of the strength, up to which the Charbonnier norm is square: nearly none while the net learns what grain is,
+nearly all at the end, when the few great errors at edges, of which PSNR is made, are to go."""
+
+
+def grain_loss(guess: torch.Tensor, batch: Batch, left_weight: float, width: float = SHARP) -> tuple[torch.Tensor, torch.Tensor]:
     """Return (loss, share of grain left) for a guess of the grain (N, 3, H, W).
 
-    The loss is the Charbonnier norm of the error in units of the peak strength, so that light grain counts as much as heavy,
-    plus `left_weight` times the squared share <base - clean, grain> / <grain, grain>: grain that stays in the base costs
-    the encoder most of the bits, so a little more detail goes for a little less grain.
+    The loss is the Charbonnier norm, square up to `width`, of the error in units of the peak strength, so that light grain
+    counts as much as heavy, plus `left_weight` times the squared share <base - clean, grain> / <grain, grain>: grain that
+    stays in the base costs the encoder most of the bits, so a little more detail goes for a little less grain.
     """
     scale = batch.peak + FLOOR
     error = (guess - batch.grain) / scale
-    charbonnier = torch.sqrt(error**2 + 0.02**2).mean()
+    charbonnier = (torch.sqrt(error**2 + width**2) - width).mean()
     true = batch.grain / scale
     left = 1 - ((guess / scale) * true).mean((1, 2, 3)) / ((true**2).mean((1, 2, 3)) + 1e-6)
     return charbonnier + left_weight * (left**2).mean(), left.detach().mean()

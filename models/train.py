@@ -17,7 +17,7 @@ from torch import nn
 
 from models.data import Patches, data_root, read_pictures
 from models.degrade import LEVELS, TOP, Batch, degrade
-from models.losses import grain_loss, level_loss
+from models.losses import SHARP, SQUARE, grain_loss, level_loss
 from models.muon import optimisers
 from models.nets import LevelNet, RemovalNet
 
@@ -38,16 +38,16 @@ def update_average(average: nn.Module, nets: nn.Module, step: int) -> None:
             kept.lerp_(new, 1 - keep)
 
 
-def removal_loss(net: nn.Module, batch: Batch, left_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the loss of the removal net and the share of grain left."""
+def removal_loss(net: nn.Module, batch: Batch, left_weight: float, *, square: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of the removal net and the share of grain left; `square` weighs great errors more, as PSNR does."""
     with torch.autocast("cpu", torch.bfloat16):
         guess = net(batch.grainy.contiguous(memory_format=torch.channels_last), batch.hint)
-    return grain_loss(guess.float(), batch, left_weight)
+    return grain_loss(guess.float(), batch, left_weight, SQUARE if square else SHARP)
 
 
-def strength_loss(net: nn.Module, batch: Batch, left_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+def strength_loss(net: nn.Module, batch: Batch, left_weight: float, *, square: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the loss of the level estimator, and 0 for the share of grain left, which it does not touch."""
-    del left_weight
+    del left_weight, square
     return level_loss(net(batch.grainy), batch), torch.zeros(())
 
 
@@ -107,7 +107,7 @@ class Run:
         count, size = (args.batch // 2, args.size * 2) if late else (args.batch, args.size)
         rng = torch.Generator().manual_seed((args.seed << 32) + self.step)
         batch = degrade(patches.batch(self.step, count, size), rng, TOP if self.step >= args.widen else LEVELS[1], heavy=args.heavy)
-        loss, left = self.loss(self.nets, batch, args.left)
+        loss, left = self.loss(self.nets, batch, args.left, square=self.step >= args.square * args.steps)
         self.nets.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.nets.parameters(), 1.0)
@@ -145,6 +145,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--late", type=float, default=0.75, help="from this share of the steps on, patches are twice as wide")
+    parser.add_argument("--square", type=float, default=0.85, help="from this share of the steps on, great errors count by their square")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--left", type=float, default=0.15, help="weight of the grain left in the base")
     parser.add_argument("--widen", type=int, default=24_000, help="step from which the heaviest levels are drawn too")
