@@ -16,7 +16,7 @@ from grainlayer.effect import Effect, Request
 from grainlayer.grain.analyze import Sample, measure_profile, split_samples
 from grainlayer.grain.profile import GrainProfile
 from grainlayer.inference.remove import estimate_level
-from grainlayer.types import Image
+from grainlayer.types import Image, Window
 from models.data import data_root
 
 PIXELS_A_MM = 2000 / 36
@@ -44,8 +44,8 @@ def fit(scans: tuple[str, ...]) -> GrainProfile:
     level = estimate_level([sample.source for sample in samples])
     effect = Effect()
 
-    def remove(image: Image) -> Image:
-        grain = effect.layers(Request(image[None], 0, level=level)).grain
+    def remove(window: Window) -> Image:
+        grain = effect.layers(Request(window, 0, level=level)).grain
         assert grain is not None
         return grain
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from grainlayer.grain.look import GrainLook
 from grainlayer.grain.profile import NODES, RADII, STRENGTH_KNOTS, GrainProfile, encode_profile
 from grainlayer.grain.synth import prepare, render
-from grainlayer.types import Image
+from grainlayer.types import Image, Window
 
 Floats = NDArray[np.float64]
-Remove = Callable[[Image], Image]
-"""Takes a grainy picture, returns its grain."""
+Remove = Callable[[Window], Image]
+"""Takes grainy pictures (T, H, W, 3) that follow one another, returns the grain of the middle one."""
 Deliver = Callable[[Image], Image]
 """Takes a picture through the file's sampling and code steps and back."""
 
@@ -34,7 +34,7 @@ FLAT = 0.006
 FLOOR = 2.0**-14
 BENDS, STEPS, RATIO = 6e-4, 1e-5, 1e-6
 """Weights of a ratio's bends, steps and distance from 1 over the code values, against the weight of all cells."""
-LAID = 8
+LAID = 5
 """Samples at most on which the profile's own grain is laid and measured again."""
 UNSEEN = 2
 """Radii of the profile too low for a block to tell from its slope; they take the next one's power."""
@@ -42,11 +42,20 @@ UNSEEN = 2
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Hold one picture of the shot, or a part of it, in code values: the `source`, and where (y, x) it lies."""
+    """Hold one picture of the shot, or a part of it, in code values: the `source`, and where (y, x) it lies.
+
+    around   the pictures before and after with the source in the middle, (T, H, W, 3), where there are any
+    """
 
     source: Image
     frame: int = 0
     origin: tuple[int, int] = (0, 0)
+    around: Window | None = None
+
+    @property
+    def window(self) -> Window:
+        """Return the pictures around the source, or it alone, (T, H, W, 3)."""
+        return self.source[None] if self.around is None else self.around
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,7 +260,26 @@ def node_shares(value: float) -> Floats:
 
 def split_samples(samples: Sequence[Sample], remove: Remove) -> list[Split]:
     """Return the samples with their bases."""
-    return [Split(s.source, s.frame, s.origin, base=s.source - remove(s.source)) for s in samples]
+    return [Split(s.source, s.frame, s.origin, s.around, base=s.source - remove(s.window)) for s in samples]
+
+
+def some(samples: Sequence[Split]) -> Sequence[Split]:
+    """Return the samples on which the profile's own grain is laid."""
+    return samples[:: max(1, -(-len(samples) // LAID))]
+
+
+def bases_of(sample: Split, remove: Remove) -> Window:
+    """Return the bases of all pictures of a sample's window, (T, H, W, 3); near its ends they see the window mirrored."""
+    window = sample.window
+    middle, last = len(window) // 2, len(window) - 1
+    bases = [sample.base if i == middle else window[i] - remove(window[mirrored(i, middle, last)]) for i in range(len(window))]
+    return np.stack(bases)
+
+
+def mirrored(place: int, reach: int, last: int) -> list[int]:
+    """Return the places around one, folded into 0..last."""
+    folded = (abs(place + step) % max(2 * last, 1) for step in range(-reach, reach + 1))
+    return [inside if inside <= last else 2 * last - inside for inside in folded]
 
 
 def measure_profile(
@@ -259,41 +287,44 @@ def measure_profile(
 ) -> GrainProfile:
     """Return the profile of a shot's grain, as code values of the samples' encoding.
 
-    `remove` gives the grain of a picture; `deliver` (identity by default) stores a picture as the source file does, so that
+    `remove` gives the grain of a window; `deliver` (identity by default) stores a picture as the source file does, so that
     chroma subsampling and code steps bias both measurements alike; `rounds` corrections by synthesis follow the first look.
     """
     first = Tally()
     for sample in samples:
         measure(first, sample.base, sample.source - sample.base)
     profile = _encode(height, first.strength(), first.radial(), first.correlation())
-    few = samples[:: -(-len(samples) // LAID)]
+    if rounds == 0:
+        return profile
+    windows = [bases_of(sample, remove) for sample in some(samples)]
     for turn in range(rounds):
         tallies = Tally(), Tally()
-        for index, sample in enumerate(few):
-            for tally, base in zip(tallies, (sample.base, halved(sample.base)), strict=True):
-                measure(tally, *lay_again(profile, base, index, turn, remove, deliver))
+        for index, window in enumerate(windows):
+            for tally, bases in zip(tallies, (window, halved(window)), strict=True):
+                measure(tally, *lay_again(profile, bases, index, turn, remove, deliver))
         profile = _corrected(profile, first, *tallies)
     return profile
 
 
-def halved(base: Image) -> Image:
-    """Return the picture at half its size: what was fine detail a remover cannot keep apart from grain is there again."""
-    height, width = (max(n // 2, 1) for n in base.shape[:2])
-    part = base[: 2 * height, : 2 * width]
-    if min(base.shape[:2]) < 2:
-        return base
-    return np.ascontiguousarray(part.reshape(height, 2, width, 2, 3).mean(axis=(1, 3)), np.float32)
+def halved(window: Window) -> Window:
+    """Return pictures at half their size: what was fine detail a remover cannot keep apart from grain is there again."""
+    height, width = (max(n // 2, 1) for n in window.shape[1:3])
+    if min(window.shape[1:3]) < 2:
+        return window
+    part = window[:, : 2 * height, : 2 * width]
+    return np.ascontiguousarray(part.reshape(len(window), height, 2, width, 2, 3).mean(axis=(2, 4)), np.float32)
 
 
 def lay_again(
-    profile: GrainProfile, base: Image, index: int, turn: int, remove: Remove, deliver: Deliver | None
+    profile: GrainProfile, bases: Window, index: int, turn: int, remove: Remove, deliver: Deliver | None
 ) -> tuple[Image, Image, Image]:
-    """Return (base, grain, laid): the profile's own grain, `laid` on a base and removed again."""
-    plan = prepare(profile, GrainLook(), profile.height, base.shape[1])
-    laid = render(plan, base, seed=0x6A09E667 + turn, frame=index)
-    made = deliver(base + laid) if deliver else base + laid
+    """Return (base, grain, laid) of the middle of a window of bases: the profile's own grain, `laid` on all and removed again."""
+    plan = prepare(profile, GrainLook(), profile.height, bases.shape[2])
+    middle = len(bases) // 2
+    laid = [render(plan, base, seed=0x6A09E667 + turn, frame=index * len(bases) + step) for step, base in enumerate(bases)]
+    made = np.stack([deliver(base + grain) if deliver else base + grain for base, grain in zip(bases, laid, strict=True)])
     grain = remove(made)
-    return made - grain, grain, laid
+    return made[middle] - grain, grain, laid[middle]
 
 
 def _corrected(profile: GrainProfile, wanted: Tally, same: Tally, busy: Tally) -> GrainProfile:

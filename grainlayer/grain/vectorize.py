@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from grainlayer.grain.analyze import CELL, LUMA, Deliver, Remove, Split, cells_of, detrended, flatness, lay_again
+from grainlayer.grain.analyze import CELL, LUMA, Deliver, Remove, Split, bases_of, cells_of, detrended, flatness, lay_again, some
 from grainlayer.grain.profile import GrainProfile
 from grainlayer.grain.texture import CODE_RANGE, SMALLEST, Box, TextureMap, quarters, roots
 from grainlayer.types import Image
@@ -168,8 +168,8 @@ def measure_texture(
 ) -> TextureMap:
     """Return the texture map of a shot of (height, width): its samples compared with the profile's own grain on their bases."""
     wanted, got = CellTally(height, width), CellTally(height, width)
-    for index, sample in enumerate(samples):
+    for index, sample in enumerate(some(samples)):
         wanted.add(sample.base, sample.source - sample.base, sample.base, sample.origin)
-        base, grain, _ = lay_again(profile, sample.base, index, 9, remove, deliver)
+        base, grain, _ = lay_again(profile, bases_of(sample, remove), index, 9, remove, deliver)
         got.add(base, grain, base, sample.origin)
     return build_map(compare(wanted, got), height, width)

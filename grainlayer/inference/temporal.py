@@ -25,8 +25,9 @@ KEPT = 12
 """Pictures whose first look is kept, the last used."""
 EXPECTED = 2.0
 """Mean square difference between two bases of the same place, in units of the grain's variance, that counts as agreement."""
-TOLERATED = 1.6
-"""The same of the pictures themselves, in units of what grain alone makes: a base may have lost what tells two places apart."""
+TOLERATED, BEST = 1.7, 0.3
+"""The same of the pictures themselves, in units of that of the block which agrees better than all but this share: a base may have
+lost what tells two places apart."""
 LEAST = 0.05
 """Weight under which a neighbour's block is left out."""
 
@@ -86,9 +87,15 @@ def _compare(here: Look, there: Look, cells: Floats) -> tuple[Floats, Floats]:
 
 
 def agreement(bases: Floats, pictures: Floats, cells: Floats) -> Floats:
-    """Return by block how much a neighbour counts, 0..1: by how far off its base and it are, against the grain's variance there."""
+    """Return by block how much a neighbour counts, 0..1: by how far off its base and it are, against the grain's variance there.
+
+    What grain alone makes of two pictures' difference is read from the blocks that agree best: the strength told is that of all
+    channels, the difference that of the luma.
+    """
     variance = np.maximum(cells, 1e-6) ** 2
-    beyond = np.maximum(bases / (EXPECTED * variance) - 1, 0) + 2 * np.maximum(pictures / (2 * TOLERATED * variance) - 1, 0)
+    apart = pictures / (2 * variance)
+    usual = min(max(float(np.quantile(apart, BEST)), 0.3), 1.0)
+    beyond = np.maximum(bases / (EXPECTED * variance) - 1, 0) + 2 * np.maximum(apart / (TOLERATED * usual) - 1, 0)
     weight = 1 / (1 + beyond**2)
     return np.where(weight < LEAST, 0, weight).astype(np.float32)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grainlayer.codec.stream import GrainShot
 from grainlayer.effect import Effect, Request
-from grainlayer.grain.analyze import Sample, measure_profile, split_samples
+from grainlayer.grain.analyze import Sample, measure_profile, mirrored, split_samples
 from grainlayer.grain.profile import GrainProfile
 from grainlayer.grain.texture import TextureMap, plain_map
 from grainlayer.grain.vectorize import measure_texture
@@ -24,12 +24,12 @@ from grainlayer.picture.media import Frame, MediaInfo, Reader
 from grainlayer.picture.planes import from_image, to_image
 from grainlayer.types import Image, Window
 
-SAMPLES = 16
+SAMPLES = 10
 """Pictures of a shot that are measured."""
 PART = 512
 """Side of the squares measured in pictures of more than WHOLE pixels; a multiple of 16."""
 WHOLE = 1_100_000
-PARTS = 4
+PARTS = 2
 REACH = 2
 """Pictures before and after that the temporal quality looks at."""
 
@@ -74,23 +74,31 @@ def read_samples(reader: Reader, start: int, stop: int) -> list[Sample]:
     """Read the pictures of a shot that are measured; of large ones, squares that move from picture to picture."""
     samples: list[Sample] = []
     for turn, index in enumerate(sample_frames(start, stop)):
-        frame = next(iter(reader.frames(index, index + 1)))
-        image = to_image(frame.planes, reader.info.format, reader.info.tags)
-        samples += [Sample(part, index, origin) for part, origin in _parts(image, turn)]
+        first, end = max(start, index - REACH), min(stop, index + REACH + 1)
+        near = np.stack([to_image(frame.planes, reader.info.format, reader.info.tags) for frame in reader.frames(first, end)])
+        for part, origin in _parts(near, turn):
+            samples.append(_sample(part, index, index - first, origin))
     return samples
 
 
-def _parts(image: Image, turn: int) -> Iterator[tuple[Image, tuple[int, int]]]:
-    height, width = image.shape[:2]
+def _sample(part: Window, frame: int, place: int, origin: tuple[int, int]) -> Sample:
+    """Return a sample whose source is the `place`-th picture of a window that may not reach as far on both sides."""
+    if len(part) == 1:
+        return Sample(part[0], frame, origin)
+    return Sample(part[place], frame, origin, part[mirrored(place, REACH, len(part) - 1)])
+
+
+def _parts(near: Window, turn: int) -> Iterator[tuple[Window, tuple[int, int]]]:
+    height, width = near.shape[1:3]
     if height * width <= WHOLE:
-        yield image, (0, 0)
+        yield near, (0, 0)
         return
     rng = np.random.Generator(np.random.Philox(key=turn))
     tall, wide = min(PART, height // 16 * 16), min(PART, width // 16 * 16)
     for _ in range(PARTS):
         y = int(rng.integers(0, (height - tall) // 16 + 1)) * 16
         x = int(rng.integers(0, (width - wide) // 16 + 1)) * 16
-        yield np.ascontiguousarray(image[y : y + tall, x : x + wide]), (y, x)
+        yield np.ascontiguousarray(near[:, y : y + tall, x : x + wide]), (y, x)
 
 
 def windows(reader: Reader, start: int, stop: int, params: ShotParams) -> Iterator[tuple[Frame, Window]]:
@@ -112,16 +120,8 @@ def _window(held: deque[tuple[Frame, Image]], index: int, reach: int) -> tuple[F
     first, last = held[0][0].index, held[-1][0].index
     if reach == 0:
         return held[-1][0], held[-1][1][None]
-    places = [_mirrored(index + step - first, last - first) for step in range(-reach, reach + 1)]
+    places = mirrored(index - first, reach, last - first)
     return held[index - first][0], np.stack([held[place][1] for place in places])
-
-
-def _mirrored(place: int, last: int) -> int:
-    """Fold a place into 0..last."""
-    if last == 0:
-        return 0
-    inside = abs(place) % (2 * last)
-    return inside if inside <= last else 2 * last - inside
 
 
 def measure_shot(effect: Effect, reader: Reader, start: int, stop: int, params: ShotParams) -> ShotGrain:
@@ -132,9 +132,9 @@ def measure_shot(effect: Effect, reader: Reader, start: int, stop: int, params: 
     manual = params.level_mode is LevelMode.MANUAL
     level: Strength = params.level if manual else estimate_level(coded, effect.device)
 
-    def remove(image: Image) -> Image:
-        layers = effect.layers(Request(image[None], 0, remover_params(params), level=level))
-        return layers.grain if layers.grain is not None else np.zeros_like(image)
+    def remove(window: Window) -> Image:
+        layers = effect.layers(Request(window, 0, remover_params(params), level=level))
+        return layers.grain if layers.grain is not None else np.zeros_like(window[0])
 
     def deliver(image: Image) -> Image:
         return to_image(from_image(image, info.format, info.tags), info.format, info.tags)
@@ -146,10 +146,10 @@ def measure_shot(effect: Effect, reader: Reader, start: int, stop: int, params: 
 
 
 def remover_params(params: ShotParams) -> ShotParams:
-    """Return the parameters of a full removal, the grain left as it is."""
-    return ShotParams(
-        quality=params.quality, encoding=params.encoding, level_mode=params.level_mode, level=params.level, profile=params.profile
-    )
+    """Return the parameters of a full removal, the grain left as it is; neighbours help to measure whatever the quality."""
+    quality = Quality.TEMPORAL if params.quality is Quality.DEFAULT else params.quality
+    level = {"level_mode": params.level_mode, "level": params.level}
+    return replace(ShotParams(), quality=quality, encoding=params.encoding, profile=params.profile, **level)
 
 
 def plain_shot(info: MediaInfo, start: int, stop: int, profile: GrainProfile) -> ShotGrain:

@@ -10,7 +10,7 @@ from grainlayer.grain.look import GrainLook
 from grainlayer.grain.profile import RADII, STRENGTH_KNOTS, GrainProfile, encode_profile
 from grainlayer.grain.synth import prepare, render
 from grainlayer.grain.vectorize import CellTally, build_map, compare
-from grainlayer.types import Image
+from grainlayer.types import Image, Window
 
 
 def known_profile(height: int = 256) -> GrainProfile:
@@ -38,10 +38,16 @@ def measured() -> tuple[GrainProfile, GrainProfile]:
     return profile, measure_profile(split_samples(samples, remove_most), remove_most, 256)
 
 
-def remove_most(image: Image) -> Image:
+def remove_most(window: Window) -> Image:
     """A poor remover: it blurs along y, where the ramp is constant, and takes five sixths of the rest."""
+    image = window[len(window) // 2]
     mean = image.mean(axis=0, keepdims=True)
     return np.ascontiguousarray((image - mean) * np.float32(5 / 6))
+
+
+def nothing(window: Window) -> Image:
+    """A remover that takes nothing."""
+    return np.zeros_like(window[0])
 
 
 def test_strength_is_that_which_was_laid(measured: tuple[GrainProfile, GrainProfile]) -> None:
@@ -63,13 +69,13 @@ def test_correlation_is_that_which_was_laid(measured: tuple[GrainProfile, GrainP
 
 def test_no_grain_gives_no_strength() -> None:
     samples = [Sample(ramp(), frame) for frame in range(2)]
-    profile = measure_profile(split_samples(samples, np.zeros_like), np.zeros_like, 256)
+    profile = measure_profile(split_samples(samples, nothing), nothing, 256)
     assert not np.array(profile.strength).any()
 
 
 def test_a_picture_smaller_than_a_cell_is_measured_without_failing() -> None:
     samples = [Sample(np.full((1, 1, 3), 0.5, np.float32))]
-    assert measure_profile(split_samples(samples, np.zeros_like), np.zeros_like, 1).height == 1
+    assert measure_profile(split_samples(samples, nothing), nothing, 1).height == 1
 
 
 def tallies(gain: np.ndarray) -> tuple[CellTally, CellTally]:

@@ -75,13 +75,14 @@ def slow_fuse(here: np.ndarray, there: list[np.ndarray], motion: np.ndarray, wei
 
 
 def sample(picture: np.ndarray, ys: np.ndarray, xs: np.ndarray, move: tuple[float, ...]) -> np.ndarray:
-    """Read a picture at moved places by Catmull-Rom, its border repeated."""
+    """Read a picture at moved places by Lanczos' kernel of three lobes, its border repeated."""
     out = np.zeros((len(ys), len(xs), 3))
-    parts = [(int(np.floor(m)), m - np.floor(m)) for m in move]
-    taps = [0.5 * np.array((2 * f**2 - f**3 - f, 3 * f**3 - 5 * f**2 + 2, 4 * f**2 - 3 * f**3 + f, f**3 - f**2)) for _, f in parts]
-    for i, j in np.ndindex(4, 4):
-        y = np.clip(ys + parts[0][0] + i - 1, 0, picture.shape[0] - 1)
-        x = np.clip(xs + parts[1][0] + j - 1, 0, picture.shape[1] - 1)
+    parts = [(int(np.floor(m)), float(m - np.floor(m))) for m in move]
+    taps = [np.sinc(f - np.arange(-2, 4)) * np.sinc((f - np.arange(-2, 4)) / 3) for _, f in parts]
+    taps = [t / t.sum() for t in taps]
+    for i, j in np.ndindex(6, 6):
+        y = np.clip(ys + parts[0][0] + i - 2, 0, picture.shape[0] - 1)
+        x = np.clip(xs + parts[1][0] + j - 2, 0, picture.shape[1] - 1)
         out += taps[0][i] * taps[1][j] * picture[np.ix_(y, x)].astype(np.float64)
     return out
 
