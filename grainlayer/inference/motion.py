@@ -89,11 +89,10 @@ def widen(plane: Floats) -> Floats:
 
 def find_motion(here: Sequence[Floats], there: Sequence[Floats]) -> Motion:
     """Return the motion from one picture to another, both as `pyramid` made them from planes of code values."""
-    found: Motion | None = None
-    for level in reversed(range(len(here))):
-        found = _search(here[level], there[level], found.motion if found else None, fine=level == 0)
-    if found is None:
-        raise ValueError("A pyramid has at least one level.")
+    last = len(here) - 1
+    found = _search(here[last], there[last], None, fine=last == 0)
+    for level in reversed(range(last)):
+        found = _search(here[level], there[level], found.motion, fine=level == 0)
     return found
 
 

@@ -54,6 +54,13 @@ def write_movie(path: Path, width: int = 96, height: int = 64, shots: tuple[int,
     return path
 
 
+def clean_luma(width: int = 96, height: int = 64, shots: tuple[int, ...] = (8, 8), pix_fmt: str = "yuv420p10le") -> np.ndarray:
+    """Return the luma (T, H, W) of what `write_movie` writes, without its grain."""
+    numbers = enumerate(shot for shot, frames in enumerate(shots) for _ in range(frames))
+    form = sample_format(pix_fmt)
+    return np.stack([from_image(clean_picture(width, height, i, shot), form, TAGS)[0].astype(np.float64) for i, shot in numbers])
+
+
 def run(*words: object, env: dict[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
     command = [sys.executable, "-m", "grainlayer.cli", *map(str, words)]
