@@ -283,25 +283,30 @@ def mirrored(place: int, reach: int, last: int) -> list[int]:
 
 
 def measure_profile(
-    samples: Sequence[Split], remove: Remove, height: int, *, deliver: Deliver | None = None, rounds: int = 2
+    samples: Sequence[Split],
+    remove: Remove,
+    height: int,
+    *,
+    deliver: Deliver | None = None,
+    bases: Sequence[Window] | None = None,
+    rounds: int = 2,
 ) -> GrainProfile:
     """Return the profile of a shot's grain, as code values of the samples' encoding.
 
     `remove` gives the grain of a window; `deliver` (identity by default) stores a picture as the source file does, so that
-    chroma subsampling and code steps bias both measurements alike; `rounds` corrections by synthesis follow the first look.
+    chroma subsampling and code steps bias both measurements alike; `bases` are `bases_of` of `some` samples, where they are at
+    hand; `rounds` corrections by synthesis follow the first look.
     """
     first = Tally()
     for sample in samples:
         measure(first, sample.base, sample.source - sample.base)
     profile = _encode(height, first.strength(), first.radial(), first.correlation())
-    if rounds == 0:
-        return profile
-    windows = [bases_of(sample, remove) for sample in some(samples)]
+    windows = [bases_of(sample, remove) for sample in some(samples)] if bases is None else bases
     for turn in range(rounds):
         tallies = Tally(), Tally()
         for index, window in enumerate(windows):
-            for tally, bases in zip(tallies, (window, halved(window)), strict=True):
-                measure(tally, *lay_again(profile, bases, index, turn, remove, deliver))
+            for tally, clean in zip(tallies, (window, halved(window)), strict=True):
+                measure(tally, *lay_again(profile, clean, index, turn, remove, deliver))
         profile = _corrected(profile, first, *tallies)
     return profile
 

@@ -121,6 +121,12 @@ def encode_profile(height: int, strength: Floats, spectrum_db: Floats, direction
     return GrainProfile(height, _rows(rounded.tolist()), _rows(power.tolist()), tuple(direction.tolist()), tuple(pairs.tolist()))
 
 
+def no_grain(height: int) -> GrainProfile:
+    """Return the profile of a picture without grain."""
+    knots = len(RADII)
+    return encode_profile(height, np.zeros((3, STRENGTH_KNOTS)), np.zeros((len(NODES), knots)), np.zeros(knots), np.zeros(3))
+
+
 def _rows(value: Any) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(int(v) for v in row) for row in value)
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from grainlayer.grain.analyze import CELL, LUMA, Deliver, Remove, Split, bases_of, cells_of, detrended, flatness, lay_again, some
+from grainlayer.grain.analyze import CELL, LUMA, Deliver, Remove, Split, cells_of, detrended, flatness, lay_again
 from grainlayer.grain.profile import GrainProfile
 from grainlayer.grain.texture import CODE_RANGE, SMALLEST, Box, TextureMap, quarters, roots
-from grainlayer.types import Image
+from grainlayer.types import Image, Window
 
 Floats = NDArray[np.float64]
 Vector = tuple[int, int, int, int]
@@ -164,12 +164,19 @@ def _bits(code: int) -> float:
 
 
 def measure_texture(
-    samples: Sequence[Split], profile: GrainProfile, remove: Remove, height: int, width: int, *, deliver: Deliver | None = None
+    samples: Sequence[Split],
+    bases: Sequence[Window],
+    profile: GrainProfile,
+    remove: Remove,
+    height: int,
+    width: int,
+    *,
+    deliver: Deliver | None = None,
 ) -> TextureMap:
-    """Return the texture map of a shot of (height, width): its samples compared with the profile's own grain on their bases."""
+    """Return the texture map of a shot of (height, width): its samples compared with the profile's own grain on their windows' bases."""
     wanted, got = CellTally(height, width), CellTally(height, width)
-    for index, sample in enumerate(some(samples)):
+    for index, (sample, window) in enumerate(zip(samples, bases, strict=True)):
         wanted.add(sample.base, sample.source - sample.base, sample.base, sample.origin)
-        base, grain, _ = lay_again(profile, bases_of(sample, remove), index, 9, remove, deliver)
+        base, grain, _ = lay_again(profile, window, index, 9, remove, deliver)
         got.add(base, grain, base, sample.origin)
     return build_map(compare(wanted, got), height, width)

@@ -15,6 +15,7 @@ from grainlayer.codec.container import assemble
 from grainlayer.codec.stream import GrainShot, GrainStream, pack
 from grainlayer.effect import Effect, Request, read_profile
 from grainlayer.errors import MediaError
+from grainlayer.grain.profile import no_grain
 from grainlayer.jobs.outputs import check_output
 from grainlayer.jobs.progress import Bar, progress
 from grainlayer.jobs.resume import Workplace, fingerprint
@@ -84,6 +85,8 @@ def _measure(effect: Effect, reader: Reader, start: int, stop: int, params: Shot
         given = read_profile(Path(params.profile_file)) if params.profile is ProfileSource.FILE else None
         dummy = Request(np.zeros((1, 1, 1, 3), np.float32), 0, params)
         return plain_shot(reader.info, start, stop, given or effect.profile(dummy))
+    if params.removal == 0:
+        return plain_shot(reader.info, start, stop, no_grain(reader.info.height))
     return measure_shot(effect, reader, start, stop, params)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from grainlayer.codec.stream import GrainShot
 from grainlayer.effect import Effect, Request
-from grainlayer.grain.analyze import Sample, measure_profile, mirrored, split_samples
+from grainlayer.grain.analyze import Sample, bases_of, measure_profile, mirrored, some, split_samples
 from grainlayer.grain.profile import GrainProfile
 from grainlayer.grain.texture import TextureMap, plain_map
 from grainlayer.grain.vectorize import measure_texture
@@ -24,11 +24,11 @@ from grainlayer.picture.media import Frame, MediaInfo, Reader
 from grainlayer.picture.planes import from_image, to_image
 from grainlayer.types import Image, Window
 
-SAMPLES = 10
-"""Pictures of a shot that are measured."""
+SAMPLES, FEWEST = 10, 3
+"""Pictures of a shot that are measured, at most, and of one so short that their neighbours overlap."""
 PART = 512
 """Side of the squares measured in pictures of more than WHOLE pixels; a multiple of 16."""
-WHOLE = 1_100_000
+WHOLE = 500_000
 PARTS = 2
 REACH = 2
 """Pictures before and after that the temporal quality looks at."""
@@ -66,7 +66,7 @@ def given_shots(starts: list[int], count: int) -> list[tuple[int, int]]:
 
 def sample_frames(start: int, stop: int) -> list[int]:
     """Return evenly spread frames of a shot, at most SAMPLES, none at its very ends."""
-    count = min(SAMPLES, stop - start)
+    count = min(SAMPLES, stop - start, max(FEWEST, (stop - start) // (2 * REACH + 1)))
     return [start + int((stop - start) * (i + 0.5) / count) for i in range(count)]
 
 
@@ -140,8 +140,9 @@ def measure_shot(effect: Effect, reader: Reader, start: int, stop: int, params: 
         return to_image(from_image(image, info.format, info.tags), info.format, info.tags)
 
     split = split_samples(samples, remove)
-    profile = measure_profile(split, remove, info.height, deliver=deliver)
-    texture = measure_texture(split, profile, remove, info.height, info.width, deliver=deliver)
+    bases = [bases_of(sample, remove) for sample in some(split)]
+    profile = measure_profile(split, remove, info.height, deliver=deliver, bases=bases)
+    texture = measure_texture(some(split), bases, profile, remove, info.height, info.width, deliver=deliver)
     return ShotGrain(start, stop, level, profile, texture)
 
 

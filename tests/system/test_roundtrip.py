@@ -88,6 +88,12 @@ def test_strength_is_a_factor(encoded: Path, tmp_path: Path) -> None:
     assert two / one == pytest.approx(2, rel=0.02)
 
 
+def test_grain_that_stays_in_the_picture_is_not_added_again(movie: Path, tmp_path: Path) -> None:
+    report("encode", movie, "-o", tmp_path / "kept.mkv", "--preset", "10", "--removal", "0")
+    report("decode", tmp_path / "kept.mkv", "-o", tmp_path / "one.mkv")
+    assert np.array_equal(luma(tmp_path / "kept.mkv"), luma(tmp_path / "one.mkv"))
+
+
 def test_any_threads_and_any_range_give_the_same_pictures(encoded: Path, tmp_path: Path) -> None:
     report("decode", encoded, "-o", tmp_path / "all.mkv", env={"GRAINLAYER_THREADS": "1"})
     report("decode", encoded, "-o", tmp_path / "again.mkv", env={"GRAINLAYER_THREADS": "3"})
