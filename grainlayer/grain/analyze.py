@@ -210,10 +210,9 @@ def measure(tally: Tally, base: Image, grain: Image, laid: Image | None = None) 
         tally.normal[channel] += heavy.T @ rows
         tally.right[channel] += heavy.T @ cells_of(noise).var(axis=(2, 3)).ravel()
         if laid is not None:
-            tally.laid[channel] += heavy.T @ (rows * cells_of(laid[:, :, channel]).var(axis=(2, 3)).ravel()[:, None])
-            tally.slow += np.array(
-                [np.mean(np.square(laid[:, :, channel], dtype=np.float64)), np.mean(cells_of(laid[:, :, channel]).var(axis=(2, 3)))]
-            )
+            power = cells_of(laid[:, :, channel]).var(axis=(2, 3))
+            tally.laid[channel] += heavy.T @ (rows * power.ravel()[:, None])
+            tally.slow += np.array([np.mean(np.square(laid[:, :, channel], dtype=np.float64)), power.mean()])
         tally.flat[channel] += rows.T @ flat.ravel()
         tally.cells[channel] += rows.sum(axis=0)
     _measure_products(tally, grain, flat)

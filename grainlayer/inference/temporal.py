@@ -28,6 +28,8 @@ EXPECTED = 2.0
 TOLERATED, BEST = 1.7, 0.3
 """The same of the pictures themselves, in units of that of the block which agrees better than all but this share: a base may have
 lost what tells two places apart."""
+STRANGE = 1.25
+"""That difference, in units of what grain alone makes at most, from which on the neighbour shows another scene and counts for nothing."""
 LEAST = 0.05
 """Weight under which a neighbour's block is left out."""
 
@@ -94,7 +96,10 @@ def agreement(bases: Floats, pictures: Floats, cells: Floats) -> Floats:
     """
     variance = np.maximum(cells, 1e-6) ** 2
     apart = pictures / (2 * variance)
-    usual = min(max(float(np.quantile(apart, BEST)), 0.3), 1.0)
+    best = float(np.quantile(apart, BEST))
+    if best > STRANGE:
+        return np.zeros_like(cells)
+    usual = min(max(best, 0.3), 1.0)
     beyond = np.maximum(bases / (EXPECTED * variance) - 1, 0) + 2 * np.maximum(apart / (TOLERATED * usual) - 1, 0)
     weight = 1 / (1 + beyond**2)
     return np.where(weight < LEAST, 0, weight).astype(np.float32)

@@ -36,8 +36,8 @@ def test_a_wrong_value_names_key_value_and_range(key, side):
 
 def test_the_ends_of_ranges_are_inside():
     for key, (low, high) in RANGES.items():
-        GrainLook(**{key: low})
-        GrainLook(**{key: high})
+        for end in (low, high):
+            assert getattr(GrainLook(**{key: end}), key) == end
 
 
 def test_defaults_change_nothing():
