@@ -1,4 +1,4 @@
-"""Write what is derived from the parameter table: docs/parameters.md and the native plug-in's table, params.inc.
+"""Write what is derived from the parameter table and from the protocol: two pages of docs, two headers of the native plug-in.
 
 Run from the root of a checkout by `make generate`, that is `python -m grainlayer.codegen`; the results are committed.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
+from enum import IntEnum
 from pathlib import Path
 
 from grainlayer.params import TABLE, Effect, Group, Kind, Param, Value, digest, for_effect, plain
+from grainlayer.server import wire
 
 PAGE_HEAD = """# Parameters
 
@@ -116,7 +118,119 @@ def _quote(text: str) -> str:
     return json.dumps(text)
 
 
-FILES: Mapping[str, Callable[[], str]] = {"docs/parameters.md": parameters_page, "ofx_bridge/generated/params.inc": native_table}
+PROTOCOL_HEAD = """# Protocol between bridge and server
+
+<!-- Written by `make generate` from grainlayer/server/wire.py; edits here are lost. -->
+
+The bridge, a plug-in inside a host, sends pictures to one server a user and gets them back. Control messages of a fixed layout go
+through a local stream: a Unix socket, or a named pipe on Windows. Pixels never do: they lie in shared memory that the bridge makes,
+hands over once and uses again.
+
+## How they meet
+
+- The folder is `GRAINLAYER_RUNTIME`, else `$XDG_RUNTIME_DIR/grainlayer`, else `/tmp/grainlayer-UID`; on Windows
+  `%LOCALAPPDATA%\\GrainLayer\\run`. It belongs to the user and nobody else may enter it (0700); both sides refuse any other.
+- The server holds a lock on the file `lock` there for as long as it lives, so there is one a user. It writes `server`: three lines,
+  protocol version and process id, the socket's or pipe's name, and a secret of 64 hexadecimal digits, new for every server.
+- The bridge reads `server`, connects and sends HELLO. Where there is no server it starts one: the program named by
+  `GRAINLAYER_SERVER`, else the one beside the bundle, else `grainlayer` on PATH, with the argument `serve`.
+- The server checks that the peer is the same user (peer credentials on Unix) and knows the secret.
+
+## Rules
+
+- Numbers are little-endian; there is no padding. A message is a header and a body: magic (u32, `0x{magic:08x}`), kind (u16), 0 (u16),
+  length of the body (u32, at most {longest}), request number (u32, chosen by the bridge, 0 where there is none).
+- A connection carries one request at a time. A host that renders four frames at once opens four connections, joined into one session.
+- A session has at most {segments} segments; a request may name any of them. Pictures are float32, R G B, row 0 on top, rows without gaps.
+- While a request is worked on ALIVE comes every {heartbeat} ms. A bridge that hears nothing for {silence} ms gives the server up;
+  there is no limit on the whole time.
+- A connection that closes cancels its request. A session ends with its last connection; its segments are unmapped then.
+- The digest in HELLO covers every parameter's key, kind, range, default and menu: bridge and server of different tables never talk.
+- An unknown kind, a wrong length, a reserved field that is not 0 or a number beyond its limits is answered by FAILED 4, and the
+  connection is closed.
+
+## Messages
+"""
+
+
+def protocol_page() -> str:
+    """Return docs/protocol.md."""
+    parts = [
+        PROTOCOL_HEAD.format(
+            magic=wire.MAGIC,
+            longest=wire.LONGEST_BODY,
+            segments=wire.MOST_SEGMENTS,
+            heartbeat=wire.HEARTBEAT_MS,
+            silence=wire.SILENCE_MS,
+        )
+    ]
+    for layout in wire.LAYOUTS:
+        parts.append(f"\n### {layout.kind.value} {layout.kind.name}, from the {layout.sender}\n\n{layout.text}\n")
+        if layout.fields:
+            parts.append("\n| field | type | what it holds |\n|---|---|---|\n")
+            parts += [f"| `{field.name}` | {field.type} | {field.text} |\n" for field in layout.fields]
+        if layout.tail:
+            parts.append(f"\nTail: {layout.tail}.\n")
+    return "".join(parts)
+
+
+WIRE_HEAD = """// Written by `make generate` from grainlayer/server/wire.py; edits here are lost.
+// Include it inside a namespace, after <cstdint>. Layouts are packed and little-endian.
+"""
+
+
+def wire_header() -> str:
+    """Return ofx_bridge/generated/wire.inc: limits, kinds and packed structures of the protocol."""
+    limits = {
+        "Version": wire.VERSION,
+        "Magic": wire.MAGIC,
+        "LongestBody": wire.LONGEST_BODY,
+        "LongestText": wire.LONGEST_TEXT,
+        "MostPictures": wire.MOST_PICTURES,
+        "LargestSide": wire.LARGEST_SIDE,
+        "MostSegments": wire.MOST_SEGMENTS,
+        "SilenceMs": wire.SILENCE_MS,
+    }
+    parts = [WIRE_HEAD, *(f"inline constexpr std::uint32_t k{name} = {value}u;\n" for name, value in limits.items())]
+    parts.append("inline constexpr std::uint64_t kLargestSegment = " + f"{wire.LARGEST_SEGMENT}u;\n")
+    parts += [_enumeration("Kind", wire.Kind, "std::uint16_t"), _enumeration("Code", wire.Code, "std::uint32_t")]
+    parts += [_enumeration("Question", wire.Question, "std::uint32_t"), _enumeration("Outcome", wire.Outcome, "std::uint32_t")]
+    parts.append("#pragma pack(push, 1)\n")
+    header = [wire.Field("magic", "u32", ""), wire.Field("kind", "u16", ""), wire.Field("zero", "u16", "")]
+    parts.append(_structure("Header", (*header, wire.Field("length", "u32", ""), wire.Field("request", "u32", ""))))
+    parts.append(_structure("Picture", wire.PICTURE))
+    seen = {wire.JOB: "Job"}
+    parts.append(_structure("Job", wire.JOB))
+    parts += [_structure(_title(row.kind.name), row.fields) for row in wire.LAYOUTS if row.fields and row.fields not in seen]
+    return "".join([*parts, "#pragma pack(pop)\n"])
+
+
+def _title(name: str) -> str:
+    return name.capitalize()
+
+
+def _enumeration(name: str, numbers: type[IntEnum], base: str) -> str:
+    entries = ", ".join(f"{_title(entry.name)} = {entry.value}" for entry in numbers)
+    return f"enum class {name} : {base} {{ {entries} }};\n"
+
+
+def _structure(name: str, rows: tuple[wire.Field, ...]) -> str:
+    plain_types = {"u16": "std::uint16_t", "u32": "std::uint32_t", "u64": "std::uint64_t", "i64": "std::int64_t", "f64": "double"}
+    lines: list[str] = []
+    for row in rows:
+        array = "" if row.type in plain_types else f"[{row.type.removeprefix('bytes')}]"
+        lines.append(f"    {plain_types.get(row.type, 'unsigned char')} {row.name}{array};\n")
+    sizes = {"u16": 2, "u32": 4, "u64": 8, "i64": 8, "f64": 8}
+    size = sum(sizes.get(row.type) or int(row.type.removeprefix("bytes")) for row in rows)
+    return f"struct {name} {{\n{''.join(lines)}}};\nstatic_assert(sizeof({name}) == {size});\n"
+
+
+FILES: Mapping[str, Callable[[], str]] = {
+    "docs/parameters.md": parameters_page,
+    "ofx_bridge/generated/params.inc": native_table,
+    "docs/protocol.md": protocol_page,
+    "ofx_bridge/generated/wire.inc": wire_header,
+}
 """What is generated: the path in a checkout, and what makes its text."""
 
 

@@ -1,0 +1,1 @@
+"""The inference server behind the OpenFX bridge: protocol, shared memory, service."""
