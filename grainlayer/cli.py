@@ -257,6 +257,40 @@ def models(as_json: bool) -> None:
             print(f"{row['id']:<20} {row['task']:<9} {row['bytes'] / 1e6:6.2f} MB  {row['licence']}  {row['state']}")
 
 
+@cli.command()
+@click.option("--idle", type=click.FloatRange(1), default=900.0, show_default=True, help="Seconds without connections before it ends.")
+@click.option("--cache-mb", type=click.IntRange(0), default=None, help="Megabytes of layers kept [default: 2048, or a quarter of memory].")
+@click.option("--device", default="auto", show_default=True, help="Where networks run: auto, cpu, cuda, tensorrt, coreml, directml.")
+@click.option("--status", "action", flag_value="status", help="Say what the running server does.")
+@click.option("--stop", "action", flag_value="stop", help="End the running server once it has answered what it works on.")
+@click.option("--spawned", is_flag=True, help="Used by the plug-in: take nothing over from the process that starts it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout.")
+def serve(idle: float, cache_mb: int | None, device: str, action: str | None, spawned: bool, as_json: bool) -> None:
+    """Render for the plug-ins of this user's hosts; they start it themselves."""
+    from grainlayer.server import life
+
+    if action is None:
+        show(life.serve(idle, cache_mb, device, spawned=spawned, announce=lambda facts: show(facts, as_json)), as_json)
+    else:
+        show(life.status() if action == "status" else life.stop(), as_json)
+
+
+@cli.command()
+@click.option("--device", default="auto", show_default=True, help="Where networks run: auto, cpu, cuda, tensorrt, coreml, directml.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout.")
+def doctor(device: str, as_json: bool) -> None:
+    """Check plug-in, server, models and disks, render a test picture, and say what to mend. Exit 1 if anything fails."""
+    from grainlayer.server.doctor import State, examine
+
+    findings = examine(device)
+    if as_json:
+        print(json.dumps({"findings": [{"state": f.state, "name": f.name, "text": f.text} for f in findings]}))
+    else:
+        print("\n".join(finding.line() for finding in findings))
+    if any(finding.state is State.FAIL for finding in findings):
+        sys.exit(_fail("Something must be mended; see the lines marked FAIL.", 1))
+
+
 def main() -> None:
     """Run the command line: exit 0 done, 1 one-sentence error, 2 wrong usage, 130 interrupted."""
     try:

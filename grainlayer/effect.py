@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from grainlayer.errors import MediaError, ParamError
+from grainlayer.grain.analyze import Sample, measure_profile, split_samples
 from grainlayer.grain.look import GrainLook
 from grainlayer.grain.profile import STRENGTH_KNOTS, GrainProfile
 from grainlayer.grain.reshape import reshape_grain
@@ -20,11 +23,16 @@ from grainlayer.grain.synth import prepare, render
 from grainlayer.grain.texture import TextureMap
 from grainlayer.inference.remove import LevelEstimate, Remover, Strength, estimate_level
 from grainlayer.inference.temporal import TemporalRemover
+from grainlayer.native import address, kernel, run_rows
 from grainlayer.params import GrainSource, LevelMode, ProfileSource, Quality, ShotParams, View
 from grainlayer.picture.encoding import MODEL_WHITE, from_model, slope, to_model
 from grainlayer.types import Encoding, Image, Layers, Window, check_window
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+MEASURED = 512
+"""Side of the square in the middle of a picture on which its grain is measured where nothing else is known of it."""
+LEAST_SIDE, LEAST_MEASURED = 16, 64
+"""Pixels across the smallest part in which grain's strength, and all of its profile, can be measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +44,7 @@ class Request:
     profile  the shot's measured grain, where there is one; without it the window itself is measured
     texture  the shot's texture map, where there is one
     level    the strength told to the remover; None: from the profile, else estimated from the window
+    scale    render scale, over 0 and at most 1: a proxy of half the height has 0.5
     """
 
     window: Window
@@ -44,6 +53,7 @@ class Request:
     profile: GrainProfile | None = None
     texture: TextureMap | None = None
     level: Strength | None = None
+    scale: float = 1.0
 
     @property
     def source(self) -> Image:
@@ -83,35 +93,49 @@ class Effect:
     def _temporal(self) -> TemporalRemover:
         return TemporalRemover(self.remover(Quality.TEMPORAL))
 
-    def layers(self, request: Request) -> Layers:
-        """Return base, grain and, where the grain asked for is not simply the shot's own, regrain. Raise ParamError, ModelError."""
+    def layers(self, request: Request, told: Strength | None = None) -> Layers:
+        """Return base, grain and, where the grain asked for is not simply the shot's own, regrain.
+
+        `told` is what `level` gave for this request, where it has been asked. Raise ParamError, ModelError, MediaError.
+        """
         check_window("The window", request.window)
         source = request.source
-        base = self._base(request, source)
+        base = self._base(request, source, told)
         grain = source - base
         return Layers(base=base, grain=grain, regrain=self._regrain(request, base, grain))
 
     def level(self, request: Request) -> Strength:
-        """Return the strength of the grain that the remover is told."""
-        if request.params.level_mode is LevelMode.MANUAL:
-            return request.params.level
+        """Return the strength of the grain that the remover is told.
+
+        The manual level comes first, then a profile that the parameters name, a box, what the request brings, and at last an
+        estimate from the picture. Scaling down averages grain: on a proxy a manual level is weaker by the scale, and profiles
+        measured at full size give way to an estimate.
+        """
+        params, whole = request.params, request.scale == 1
+        if params.level_mode is LevelMode.MANUAL:
+            return params.level * request.scale
+        if whole and (named := named_profile(params)) is not None:
+            return profile_level(named, params.encoding)
+        if params.profile is ProfileSource.BOX and not params.profile_data:
+            return estimate_level(to_model(params.encoding, box_of(request.source, params, LEAST_SIDE)), self.device)
         if request.level is not None:
             return request.level
-        if request.profile is not None:
-            return profile_level(request.profile, request.params.encoding)
-        return estimate_level(to_model(request.params.encoding, request.source), self.device)
+        if whole and request.profile is not None:
+            return profile_level(request.profile, params.encoding)
+        return estimate_level(to_model(params.encoding, request.source), self.device)
 
-    def _base(self, request: Request, source: Image) -> Image:
+    def _base(self, request: Request, source: Image, told: Strength | None) -> Image:
         """Return source - removal * n, n being the network's grain."""
         params = request.params
         if params.removal == 0:
             return source.copy()
         coded = to_model(params.encoding, source)
+        level = self.level(request) if told is None else told
         if params.quality is Quality.TEMPORAL and len(request.window) > 1:
             window = np.stack([to_model(params.encoding, picture) for picture in request.window])
-            grain = self._temporal.grain(window, self.level(request))
+            grain = self._temporal.grain(window, level)
         else:
-            grain = self.remover(params.quality).grain(coded, self.level(request))
+            grain = self.remover(params.quality).grain(coded, level)
         if params.encoding in MODEL_WHITE:
             grain = source - from_model(params.encoding, coded - grain)
         if params.removal_chroma != 1:
@@ -123,7 +147,7 @@ class Effect:
         """Return the grain to add when it is not the shot's own as it is."""
         params, look = request.params, look_of(request.params)
         if params.grain_source is GrainSource.OWN:
-            return None if is_own_plain(params) else reshape_grain(grain, base, look, request.profile)
+            return None if is_own_plain(params) else reshape_grain(grain, base, look, named_profile(params) or request.profile)
         if params.grain_source is GrainSource.NEURAL:
             raise ParamError("grain_source neural needs a synthesis model, and none is installed; choose resynthesised or stock.")
         profile = self.profile(request)
@@ -132,19 +156,31 @@ class Effect:
         return render(plan, base, seed=params.grain_seed, frame=request.frame)
 
     def profile(self, request: Request) -> GrainProfile:
-        """Return the profile of the grain to be made: a stock's, a file's, or the shot's own."""
+        """Return the profile of the grain to be made: a stock's, a file's, the shot's own, or this picture's."""
         params = request.params
-        if params.grain_source is GrainSource.STOCK or params.profile is ProfileSource.STOCK:
+        if params.grain_source is GrainSource.STOCK:
             return stock_profile(params.stock)
-        if params.profile is ProfileSource.FILE:
-            if not params.profile_file:
-                raise ParamError("profile is set to file, but profile_file is empty: name a profile written by `grainlayer analyze`.")
-            return read_profile(Path(params.profile_file))
-        if params.profile_data:
-            return GrainProfile.from_json(params.profile_data)
-        if request.profile is None:
-            raise ParamError("This shot's grain has not been measured: run Analyse, or choose a stock as the grain's source.")
-        return request.profile
+        if (named := named_profile(params)) is not None:
+            return named
+        boxed = params.profile is ProfileSource.BOX
+        if request.profile is not None and not boxed:
+            return request.profile
+        part = box_of(request.source, params, LEAST_MEASURED) if boxed else middle_of(request.source)
+        return self.measure([part], params, len(request.source), request.scale)
+
+    def measure(self, parts: Sequence[Image], params: ShotParams, height: int, scale: float = 1.0) -> GrainProfile:
+        """Return the profile of the grain in pictures `height` high, or in parts of them, each by itself. Raise ParamError."""
+        if min(min(part.shape[:2]) for part in parts) < LEAST_MEASURED:
+            raise ParamError(f"Grain cannot be measured on less than {LEAST_MEASURED} pixels a side; choose a stock or a profile's file.")
+        given = params.level_mode is LevelMode.MANUAL
+        coded = [to_model(params.encoding, part) for part in parts]
+        level: Strength | None = None if given else estimate_level(coded, self.device)
+
+        def remove(window: Window) -> Image:
+            layers = self.layers(Request(window, 0, remover_params(params), level=level, scale=scale))
+            return layers.grain if layers.grain is not None else np.zeros_like(window[0])
+
+        return measure_profile(split_samples([Sample(part) for part in parts], remove), remove, height)
 
     def result(self, request: Request) -> Image:
         """Return the picture of the request's view."""
@@ -169,6 +205,49 @@ def read_profile(path: Path) -> GrainProfile:
     except UnicodeDecodeError as error:
         raise ParamError(f"{path} is no grain profile; make one with `grainlayer analyze`.") from error
     return GrainProfile.from_json(text)
+
+
+def names_profile(params: ShotParams) -> bool:
+    """Say whether the parameters name a profile, so that the shot need not be measured."""
+    return params.profile in (ProfileSource.FILE, ProfileSource.STOCK) or bool(params.profile_data)
+
+
+def named_profile(params: ShotParams) -> GrainProfile | None:
+    """Return the profile that the parameters name: a file's, a stock's, or the one that Analyse stored. Raise ParamError, MediaError."""
+    if params.profile is ProfileSource.STOCK:
+        return stock_profile(params.stock)
+    if params.profile is ProfileSource.FILE:
+        if not params.profile_file:
+            raise ParamError("profile is set to file, but profile_file is empty: name a profile written by `grainlayer analyze`.")
+        return read_profile(Path(params.profile_file))
+    return GrainProfile.from_json(params.profile_data) if params.profile_data else None
+
+
+def remover_params(params: ShotParams) -> ShotParams:
+    """Return the parameters of a full removal, the grain left as it is; neighbours help to measure whatever the quality."""
+    quality = Quality.TEMPORAL if params.quality is Quality.DEFAULT else params.quality
+    return replace(ShotParams(), quality=quality, encoding=params.encoding, level_mode=params.level_mode, level=params.level)
+
+
+def box_of(image: Image, params: ShotParams, least: int) -> Image:
+    """Return the part of a picture inside the parameters' box. Raise ParamError if it has fewer than `least` pixels a side."""
+    height, width = image.shape[:2]
+    top, left = round(params.box_y * height), round(params.box_x * width)
+    bottom = min(height, round((params.box_y + params.box_height) * height))
+    right = min(width, round((params.box_x + params.box_width) * width))
+    if bottom - top < least or right - left < least:
+        raise ParamError(
+            f"The box holds {max(right - left, 0)}x{max(bottom - top, 0)} pixels of this picture and must hold {least}x{least}; "
+            "enlarge it with box_width and box_height, or move it into the picture."
+        )
+    return np.ascontiguousarray(image[top:bottom, left:right])
+
+
+def middle_of(image: Image) -> Image:
+    """Return the square in the middle of a picture on which its grain is measured; all of a small picture."""
+    height, width = image.shape[:2]
+    top, left = max(0, height - MEASURED) // 2, max(0, width - MEASURED) // 2
+    return np.ascontiguousarray(image[top : top + MEASURED, left : left + MEASURED])
 
 
 def look_of(params: ShotParams) -> GrainLook:
@@ -211,32 +290,53 @@ def weights(params: ShotParams, *, own: bool) -> Weights:
             return Weights(base=1, grain=grain, regrain=regrain)
 
 
-def compose(layers: Layers, row: Weights) -> Image:
-    """Return the weighted sum of layers. Never clips. Raise ParamError if a layer that counts is missing."""
-    parts = ((row.base, layers.base), (row.grain, layers.grain), (row.regrain, layers.regrain))
-    total: Image | None = None
-    for weight, layer in parts:
-        if weight == 0:
-            continue
-        if layer is None:
-            raise ParamError("A layer that the view needs was not rendered; ask for it and render again.")
-        part = layer if weight == 1 else np.float32(weight) * layer
-        total = part.copy() if total is None else np.add(total, part, out=total)
-    if total is None:
-        if layers.base is None:
-            raise ParamError("No layer was rendered; ask for at least one.")
-        total = np.zeros_like(layers.base)
-    return total + np.float32(row.offset) if row.offset else total
+def compose(layers: Layers, row: Weights, out: Image | None = None) -> Image:
+    """Return the weighted sum of layers, written into `out` if it is given. Never clips.
+
+    Raise ParamError if a layer that counts is missing.
+    """
+    parts = [
+        (weight, layer) for weight, layer in ((row.base, layers.base), (row.grain, layers.grain), (row.regrain, layers.regrain)) if weight
+    ]
+    if any(layer is None for _, layer in parts):
+        raise ParamError("A layer that the view needs was not rendered; ask for it and render again.")
+    found = [(weight, np.ascontiguousarray(layer)) for weight, layer in parts if layer is not None]
+    like = found[0][1] if found else layers.base
+    if like is None:
+        raise ParamError("No layer was rendered; ask for at least one.")
+    out = np.empty_like(like) if out is None else out
+    _sum(found, row.offset, out)
+    return out
 
 
-def view(request: Request, layers: Layers) -> Image:
-    """Return what the request's view shows; untouched parameters show the source itself, bit for bit."""
-    params = request.params
-    own = layers.regrain is None
-    if params.view in (View.RESULT, View.SPLIT, View.STATUS) and own and params.grain_amount == 1:
-        return request.source.copy()
-    picture = compose(layers, weights(params, own=own))
-    if params.view is View.SPLIT:
-        half = picture.shape[1] // 2
-        picture[:, :half] = request.source[:, :half]
+def _sum(parts: Sequence[tuple[float, Image]], offset: float, out: Image) -> None:
+    """Write the sum of up to three weighted layers, in their order, then the offset."""
+    call = kernel("grainlayer_compose", *[ctypes.c_void_p] * 4, *[ctypes.c_float] * 4, ctypes.c_int32, *[ctypes.c_int64] * 2)
+    spare = 3 - len(parts)
+    places = [address(layer) for _, layer in parts] + [None] * spare
+    factors = [weight for weight, _ in parts] + [0.0] * spare
+    target, row = address(out), out.shape[1] * 3
+    run_rows(lambda first, end: call(target, *places, *factors, offset, len(parts), first * row, end * row), out.shape[0])
+
+
+def shows_source(params: ShotParams) -> bool:
+    """Say whether a view is the source itself, bit for bit, so that no layer need be rendered."""
+    return params.view in (View.RESULT, View.SPLIT, View.STATUS) and is_own_plain(params) and params.grain_amount == 1
+
+
+def view(request: Request, layers: Layers, out: Image | None = None) -> Image:
+    """Return what the request's view shows, written into `out` if it is given; `out` may be the source's own memory.
+
+    Untouched parameters show the source itself, bit for bit.
+    """
+    params, source = request.params, request.source
+    if shows_source(params):
+        out = np.empty_like(source) if out is None else out
+        np.copyto(out, source)
+        return out
+    half = source.shape[1] // 2 if params.view is View.SPLIT else 0
+    left = source[:, :half].copy() if half else None
+    picture = compose(layers, weights(params, own=layers.regrain is None), out)
+    if left is not None:
+        picture[:, :half] = left
     return picture

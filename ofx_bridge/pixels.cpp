@@ -4,7 +4,6 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <memory>
 #include <thread>
 #include <vector>
 
@@ -67,14 +66,15 @@ std::uint16_t float_to_half(float value) {
     return std::uint16_t(sign | (size - 0x38000000U + 0xFFFU + ((size >> 13) & 1U)) >> 13);
 }
 
+// Kept for ever: a host may end while its threads still render.
 const float *half_table() {
-    static const std::unique_ptr<float[]> table = [] {
-        auto made = std::make_unique<float[]>(65536);
+    static const float *const table = [] {
+        auto *made = new float[65536];
         for (unsigned value = 0; value < 65536; ++value)
             made[value] = half_to_float(std::uint16_t(value));
         return made;
     }();
-    return table.get();
+    return table;
 }
 
 template <typename Sample, typename Convert> void widen(const unsigned char *row, int count, int channels, float *rgba, Convert convert) {
@@ -134,7 +134,7 @@ template <typename Sample, typename Convert> void narrow(unsigned char *row, int
 }
 
 template <int White> unsigned to_code(float value) { // NaN becomes 0
-    return value > 0 ? unsigned(std::min(value, 1.0F) * float(White) + 0.5F) : 0U;
+    return value > 0 ? unsigned(double(std::min(value, 1.0F)) * White + 0.5) : 0U;
 }
 
 void store(const Pixels &image, int x, int y, int count, const float *rgba) {

@@ -98,8 +98,6 @@ std::string locate_program() {
     return find_program("grainlayer");
 }
 
-const Aborted kNever = [] { return false; };
-
 } // namespace
 
 Server::Server() : pool_([this](const Segment &segment) { forget(segment); }) {}
@@ -132,7 +130,7 @@ Answer Server::render(Job &job, const Aborted &aborted) {
 
 std::string Server::analyse(Job &job, const Aborted &aborted) { return request(&job, wire::Kind::Analyse, {}, aborted).body; }
 
-std::string Server::ask(wire::Question question) { return request(nullptr, wire::Kind::Ask, question, kNever).body; }
+std::string Server::ask(wire::Question question) { return request(nullptr, wire::Kind::Ask, question, [] { return false; }).body; }
 
 // One more try after a broken connection: the server may have died of another's picture, or been restarted.
 Server::Reply Server::request(Job *job, wire::Kind kind, wire::Question question, const Aborted &aborted) {
@@ -382,6 +380,8 @@ bool Server::greet(Connection &connection, const std::string &secret, const Abor
     write(connection, wire::Kind::Hello, 0, bytes_of(hello));
     const Reply reply = receive(connection.stream, 0, aborted, [&] { connection.stream.close(); });
     const auto welcome = body_of<wire::Welcome>(reply.body);
+    if (reply.kind == wire::Kind::Failed && body_of<wire::Failed>(reply.body).code == std::uint32_t(wire::Code::Token))
+        return false; // the rendezvous file was an old server's: read it again
     if (reply.kind == wire::Kind::Failed && !joined_session)
         throw Failure{sentence_of(reply.body)};
     const std::lock_guard lock(mutex_);

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +29,72 @@ PROVIDERS = {
     "directml": "DmlExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
+
+
+class Cancelled(Exception):
+    """Say that the work in hand is no longer wanted: a signal to whoever asked for it, never shown to a user."""
+
+
+class Cancel:
+    """Stop work from another thread. The work runs inside `cancellable`; each model called there stops within one node."""
+
+    def __init__(self) -> None:
+        """Begin unset."""
+        self._lock = threading.Lock()
+        self._running: set[Any] = set()
+        self._set = False
+
+    @property
+    def wanted(self) -> bool:
+        """Say whether the work has been asked to stop."""
+        return self._set
+
+    def cancel(self) -> None:
+        """Ask the work to stop."""
+        with self._lock:
+            self._set = True
+            for options in self._running:
+                options.terminate = True
+
+    def check(self) -> None:
+        """Raise Cancelled if the work has been asked to stop."""
+        if self._set:
+            raise Cancelled
+
+    @contextmanager
+    def running(self, options: Any) -> Generator[None]:
+        """Let `cancel` stop the run of a model that these options are given to. Raise Cancelled if it was stopped."""
+        with self._lock:
+            self._running.add(options)
+        try:
+            self.check()
+            yield
+        except Exception:
+            self.check()
+            raise
+        finally:
+            with self._lock:
+                self._running.discard(options)
+
+
+_CANCEL: ContextVar[Cancel | None] = ContextVar("cancel", default=None)
+
+
+@contextmanager
+def cancellable(cancel: Cancel) -> Generator[None]:
+    """Let `cancel` stop the models that this thread runs inside."""
+    token = _CANCEL.set(cancel)
+    try:
+        yield
+    finally:
+        _CANCEL.reset(token)
+
+
+def check_cancelled() -> None:
+    """Raise Cancelled if what this thread works on is no longer wanted; for loops that run no model."""
+    cancel = _CANCEL.get()
+    if cancel is not None:
+        cancel.check()
 
 
 @cache
@@ -54,6 +123,12 @@ def choose_providers(device: str) -> list[str]:
     return [PROVIDERS[device]] + ([] if device == "cpu" else [PROVIDERS["cpu"]])
 
 
+def device_name(device: str) -> str:
+    """Return where networks will run, without loading any: cpu, cuda ... Raise ModelError if the device is not there."""
+    first = choose_providers(device)[0]
+    return next(name for name, provider in PROVIDERS.items() if provider == first)
+
+
 class Model:
     """Hold one session. Calls may come from any thread."""
 
@@ -78,10 +153,17 @@ class Model:
             return self._open(data, [PROVIDERS["cpu"]])
 
     def run(self, *inputs: Floats) -> list[Floats]:
-        """Return the model's outputs. Raise ModelError naming the model if it fails."""
+        """Return the model's outputs. Raise ModelError naming the model if it fails, Cancelled if it is stopped."""
         feeds = dict(zip(self.inputs, inputs, strict=True))
+        cancel = _CANCEL.get()
         try:
-            return self.session.run(None, feeds)  # pyright: ignore[reportReturnType]
+            if cancel is None:
+                return self.session.run(None, feeds)  # pyright: ignore[reportReturnType]
+            options = _runtime().RunOptions()
+            with cancel.running(options):
+                return self.session.run(None, feeds, options)  # pyright: ignore[reportReturnType]
+        except Cancelled:
+            raise
         except Exception as error:
             shapes = ", ".join(str(value.shape) for value in inputs)
             raise ModelError(f"The model {self.card.id} failed on inputs of shape {shapes}: {error}.") from error
@@ -97,3 +179,8 @@ def load(card: ModelCard, device: str = "auto") -> Model:
         if (card, device) not in _LOADED:
             _LOADED[card, device] = Model(card, device)
         return _LOADED[card, device]
+
+
+def loaded_models() -> list[str]:
+    """Return the ids of the models that are loaded, with the device of each."""
+    return sorted(f"{model.card.id} on {model.device}" for model in list(_LOADED.values()))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from grainlayer.inference.motion import find_motion, follow, fuse, pyramid, widen
 from grainlayer.inference.remove import LevelEstimate, Remover, Strength, strength_cells
+from grainlayer.inference.runtime import check_cancelled
 from grainlayer.types import Image, Window
 
 Floats = NDArray[np.float32]
@@ -83,7 +84,8 @@ class TemporalRemover:
 
 
 def _compare(here: Look, there: Look, cells: Floats) -> tuple[Floats, Floats]:
-    """Return a neighbour's motion (rows, columns, 2) and by block how much it counts (rows, columns)."""
+    """Return a neighbour's motion (rows, columns, 2) and by block how much it counts (rows, columns). Raise Cancelled."""
+    check_cancelled()
     found = find_motion(here.base, there.base)
     return found.motion, agreement(found.apart, follow(here.luma, there.luma, found.motion), cells)
 

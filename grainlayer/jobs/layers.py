@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grainlayer.effect import Effect, Request, view
+from grainlayer.effect import Effect, Request, names_profile, view
 from grainlayer.errors import MediaError
 from grainlayer.jobs.outputs import check_output, open_output, target
 from grainlayer.jobs.progress import progress
@@ -81,7 +81,9 @@ def rendered(effect: Effect, reader: Reader, settings: LayerSettings) -> Iterato
 
 
 def measure_for(effect: Effect, reader: Reader, start: int, stop: int, params: ShotParams) -> ShotGrain | None:
-    """Measure a shot, unless nothing that is asked for depends on it."""
+    """Measure a shot, unless the parameters name a profile or nothing that is asked for depends on it."""
+    if names_profile(params):
+        return None
     needs_level = params.removal > 0
     needs_profile = params.grain_source is GrainSource.RESYNTHESISED
     return measure_shot(effect, reader, start, stop, params) if needs_level or needs_profile else None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grainlayer.codec.stream import GrainShot
-from grainlayer.effect import Effect, Request
+from grainlayer.effect import Effect, Request, remover_params
 from grainlayer.grain.analyze import Sample, bases_of, measure_profile, mirrored, some, split_samples
 from grainlayer.grain.profile import GrainProfile
 from grainlayer.grain.texture import TextureMap, plain_map
@@ -76,7 +76,7 @@ def read_samples(reader: Reader, start: int, stop: int) -> list[Sample]:
     for turn, index in enumerate(sample_frames(start, stop)):
         first, end = max(start, index - REACH), min(stop, index + REACH + 1)
         near = np.stack([to_image(frame.planes, reader.info.format, reader.info.tags) for frame in reader.frames(first, end)])
-        for part, origin in _parts(near, turn):
+        for part, origin in parts_of(near, turn):
             samples.append(_sample(part, index, index - first, origin))
     return samples
 
@@ -88,7 +88,8 @@ def _sample(part: Window, frame: int, place: int, origin: tuple[int, int]) -> Sa
     return Sample(part[place], frame, origin, part[mirrored(place, REACH, len(part) - 1)])
 
 
-def _parts(near: Window, turn: int) -> Iterator[tuple[Window, tuple[int, int]]]:
+def parts_of(near: Window, turn: int) -> Iterator[tuple[Window, tuple[int, int]]]:
+    """Yield the part of a window that is measured, with its place (y, x): all of small pictures, squares of large ones."""
     height, width = near.shape[1:3]
     if height * width <= WHOLE:
         yield near, (0, 0)
@@ -144,13 +145,6 @@ def measure_shot(effect: Effect, reader: Reader, start: int, stop: int, params: 
     profile = measure_profile(split, remove, info.height, deliver=deliver, bases=bases)
     texture = measure_texture(some(split), bases, profile, remove, info.height, info.width, deliver=deliver)
     return ShotGrain(start, stop, level, profile, texture)
-
-
-def remover_params(params: ShotParams) -> ShotParams:
-    """Return the parameters of a full removal, the grain left as it is; neighbours help to measure whatever the quality."""
-    quality = Quality.TEMPORAL if params.quality is Quality.DEFAULT else params.quality
-    level = {"level_mode": params.level_mode, "level": params.level}
-    return replace(ShotParams(), quality=quality, encoding=params.encoding, profile=params.profile, **level)
 
 
 def plain_shot(info: MediaInfo, start: int, stop: int, profile: GrainProfile) -> ShotGrain:

@@ -193,7 +193,8 @@ std::string get(const Command &command)
         object.put("option", index < options.size() ? options[index] : std::string());
     }
     const auto keys = jsonArray(param->keys(), [&](const auto &key) {
-        return "[" + toJson(key.first) + ", " + param->json(key.second) + "]";
+        return jsonArray(std::vector<std::string>{toJson(key.first), param->json(key.second)},
+            [](const std::string &json) { return json; });
     });
     return object.raw("keys", keys).text();
 }

@@ -38,7 +38,8 @@ template <typename T> std::shared_ptr<T> resolve(const void *handle, const char 
 }
 
 // Makes an object and its handle.
-template <typename T, typename... Arguments> std::shared_ptr<T> makeHandled(Arguments &&...arguments)
+template <typename T, typename... Arguments>
+std::shared_ptr<T> makeHandled(Arguments &&...arguments)
 {
     auto object = std::make_shared<T>(std::forward<Arguments>(arguments)...);
     enroll(object);

@@ -15,6 +15,7 @@
 #ifdef __linux__
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #endif
 
 namespace host {
@@ -109,10 +110,8 @@ std::optional<ProcessMemory> processMemory()
             status >> memory.file;
         }
     }
-    for ([[maybe_unused]] const auto &entry : std::filesystem::directory_iterator("/proc/self/fd")) {
-        ++memory.descriptors;
-    }
-    --memory.descriptors; // the one that listed them
+    const std::filesystem::directory_iterator open("/proc/self/fd");
+    memory.descriptors = std::distance(begin(open), end(open)) - 1; // one is the listing's own
     return memory;
 }
 

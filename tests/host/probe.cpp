@@ -37,8 +37,12 @@ template <typename Suite> const Suite *fetch(const char *name, int version)
     return static_cast<const Suite *>(theHost->fetchSuite(theHost->host, name, version));
 }
 
+// Some hosts send Load again while frames are being rendered: nothing may change then.
 Status load()
 {
+    if (props != nullptr) {
+        return kStatOK;
+    }
     props = fetch<PropertySuiteV1>(kPropertySuite, 1);
     effects = fetch<ImageEffectSuiteV1>(kImageEffectSuite, 1);
     params = fetch<ParameterSuiteV1>(kParameterSuite, 1);

@@ -80,6 +80,7 @@ constexpr Definition kDescriptor[] = {
     {ofx::kImageEffectPropSupportsMultipleClipDepths, Int, 1, W},
     {ofx::kImageEffectPropSupportsMultipleClipPARs, Int, 1, W},
     {ofx::kImageEffectPropClipPreferencesSlaveParam, String, 0, W},
+    {ofx::kImageEffectInstancePropSequentialRender, Int, 1, W},
     {ofx::kImageEffectPropNoSpatialAwareness, String, 1, W},
     {ofx::kImageEffectPropOpenGLRenderSupported, String, 1, W},
     {ofx::kImageEffectPropCudaRenderSupported, String, 1, W},

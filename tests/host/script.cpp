@@ -217,11 +217,14 @@ std::optional<std::string> Input::next()
 bool Input::takeStop()
 {
     const std::lock_guard lock(mutex_);
-    if (lines_.empty() || split(lines_.front(), '\r')[0] != "stop") {
-        return false;
+    if (lines_.empty()) {
+        return ended_;
     }
-    lines_.pop_front();
-    return true;
+    const std::string verb = split(lines_.front(), '\r')[0];
+    if (verb == "stop") {
+        lines_.pop_front();
+    }
+    return verb == "stop" || verb == "quit";
 }
 
 } // namespace host

@@ -69,7 +69,9 @@ class Input {
     ~Input();
 
     std::optional<std::string> next(); // nothing at the end of input
-    bool takeStop();                   // true when the next line is `stop`, which is then gone
+
+    // True when the next line is `stop`, which is then gone, or `quit`, or there is no more input.
+    bool takeStop();
 
   private:
     void readLines();

@@ -170,8 +170,8 @@ void bindSource(Effect &effect, const std::string &name, const Source &source)
     }
     std::error_code problem;
     const auto size = std::filesystem::file_size(source.path, problem);
-    const std::size_t frame = static_cast<std::size_t>(effect.settings.width) * (source.raw16 ? 8 : 16)
-        * static_cast<std::size_t>(effect.settings.height);
+    const std::size_t frame = static_cast<std::size_t>(effect.settings.width)
+        * (source.raw16 ? 8 : 16) * static_cast<std::size_t>(effect.settings.height);
     if (problem || source.frames < 1 || size < frame * static_cast<std::size_t>(source.frames)) {
         throw CommandError(source.path + " cannot be read, or is shorter than "
             + std::to_string(source.frames) + " frame(s) of this size.");

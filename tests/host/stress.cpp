@@ -29,7 +29,8 @@ std::string runParallel(const Command &command)
                 const RenderResult result = renderFrame(*effect, settings);
                 answers[i] = result.json();
                 if (command.has("out")) {
-                    writeWindow(result, command.option("out") + frameText(times[i]) + ".raw", false);
+                    const std::string file = command.option("out") + frameText(times[i]);
+                    writeWindow(result, file + ".raw", false);
                 }
             } catch (const std::exception &problem) {
                 answers[i] = JsonObject().put("error", problem.what()).text();

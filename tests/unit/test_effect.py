@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from grainlayer.effect import Effect, Request, Weights, compose, profile_level, view
+from grainlayer.effect import Effect, Request, Weights, compose, profile_level, shows_source, view
 from grainlayer.errors import ParamError
 from grainlayer.grain.look import GrainLook
 from grainlayer.grain.stocks import stock_profile
 from grainlayer.grain.synth import prepare, render
-from grainlayer.params import GrainSource, ShotParams, View
+from grainlayer.inference.remove import LevelEstimate
+from grainlayer.params import GrainSource, ProfileSource, ShotParams, View
 from grainlayer.types import Encoding, Image, Layers
 from tests.strategies import shot_params
 
@@ -87,11 +90,6 @@ def test_saturation_zero_leaves_luma_grain(effect: Effect) -> None:
     assert np.ptp(regrain, axis=2).max() < 1e-6
 
 
-def test_resynthesised_grain_needs_a_profile(effect: Effect) -> None:
-    with pytest.raises(ParamError, match="Analyse"):
-        effect.layers(replace(ask(grain_source=GrainSource.RESYNTHESISED), profile=None))
-
-
 def test_a_missing_layer_is_named() -> None:
     with pytest.raises(ParamError, match="layer"):
         compose(Layers(base=picture()), Weights(base=1, grain=1))
@@ -109,6 +107,103 @@ def test_every_encoding_splits_in_its_own_codes(effect: Effect, encoding: Encodi
 def test_a_profile_tells_the_remover_its_strength() -> None:
     assert profile_level(PROFILE, Encoding.REC709).curve == pytest.approx(PROFILE.strength_curve(), rel=1e-5)
     assert (profile_level(PROFILE, Encoding.LINEAR).curve >= 0).all()
+
+
+def compose_slowly(layers: Layers, row: Weights) -> Image:
+    """Add layers up as plain array arithmetic: the kernel's twin."""
+    total: Image | None = None
+    for weight, layer in ((row.base, layers.base), (row.grain, layers.grain), (row.regrain, layers.regrain)):
+        if weight != 0 and layer is not None:
+            part = np.float32(weight) * layer
+            total = part if total is None else total + part
+    assert layers.base is not None
+    total = np.zeros_like(layers.base) if total is None else total
+    return total + np.float32(row.offset) if row.offset else total
+
+
+WEIGHTS = st.sampled_from((0.0, 1.0, 0.5, -1.0, 1 / 3, 4.0, 1e-30))
+
+
+@given(
+    st.builds(Weights, WEIGHTS, WEIGHTS, WEIGHTS, st.sampled_from((0.0, 0.5))),
+    st.integers(1, 70),
+    st.integers(1, 40),
+    st.integers(0, 99),
+)
+def test_the_kernel_sums_as_its_twin_bit_for_bit(row: Weights, height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    parts = [rng.normal(0, 1, (height, width, 3)).astype(np.float32) for _ in range(3)]
+    layers = Layers(base=parts[0], grain=parts[1], regrain=parts[2])
+    out = np.full_like(parts[0], 7)
+    assert compose(layers, row, out) is out
+    assert out.tobytes() == compose_slowly(layers, row).tobytes() == compose(layers, row).tobytes()
+
+
+def level_of(effect: Effect, request: Request) -> float:
+    found = effect.level(request)
+    return found.level if isinstance(found, LevelEstimate) else float(np.max(found))
+
+
+def test_the_level_has_one_order(effect: Effect, tmp_path: Path) -> None:
+    strong = replace(PROFILE, strength=tuple(tuple(min(code + 32, 447) for code in row) for row in PROFILE.strength))
+    (tmp_path / "p.json").write_text(strong.to_json())
+    named, own = profile_level(PROFILE, Encoding.REC709).level, profile_level(strong, Encoding.REC709).level
+    manual = ask(level_mode="manual", level=0.1, profile_data=PROFILE.to_json())
+    assert effect.level(manual) == 0.1
+    assert effect.level(replace(manual, scale=0.5)) == 0.05
+    for params in ({"profile_data": strong.to_json()}, {"profile": "file", "profile_file": str(tmp_path / "p.json")}):
+        request = replace(ask(**params), level=0.01)
+        assert level_of(effect, request) == pytest.approx(own)
+        assert level_of(effect, replace(request, scale=0.5)) == 0.01
+    assert level_of(effect, replace(ask(profile="stock"), level=0.01)) == pytest.approx(named)
+    assert level_of(effect, replace(ask(), level=0.01)) == 0.01
+    assert level_of(effect, ask()) == pytest.approx(named)
+    estimated = level_of(effect, replace(ask(), profile=None))
+    assert level_of(effect, replace(ask(), scale=0.5)) == estimated != pytest.approx(named)
+
+
+def test_a_box_is_measured_by_itself(effect: Effect) -> None:
+    source = picture(96, 160)
+    source[:, 80:] += np.float32(0.05) * np.random.default_rng(1).normal(size=(96, 80, 3)).astype(np.float32)
+    left, right = (
+        Request(source[None], 0, ShotParams(profile=ProfileSource.BOX, box_x=x, box_y=0.0, box_width=0.5, box_height=1.0), level=0.01)
+        for x in (0.0, 0.5)
+    )
+    assert level_of(effect, right) > 1.5 * level_of(effect, left) > 0.015
+    curves = [effect.profile(request).strength_curve().mean() for request in (left, right)]
+    assert curves[1] > 1.5 * curves[0]
+
+
+@pytest.mark.parametrize("box", [{"box_width": 0.0}, {"box_x": 1.0}, {"box_y": 0.99}, {"box_height": 0.01}])
+def test_an_empty_box_is_one_sentence(effect: Effect, box: dict[str, float]) -> None:
+    with pytest.raises(ParamError, match=r"box_width and box_height.*\.$"):
+        effect.layers(ask(profile="box", **box))
+
+
+def test_grain_is_measured_on_the_picture_where_nothing_is_known(effect: Effect) -> None:
+    request = replace(ask(grain_source=GrainSource.RESYNTHESISED), profile=None)
+    layers = effect.layers(request)
+    assert layers.grain is not None
+    assert layers.regrain is not None
+    assert np.std(layers.regrain) == pytest.approx(np.std(layers.grain), rel=0.5)
+    with pytest.raises(ParamError, match="64 pixels"):
+        effect.layers(replace(request, window=picture(32, 32)[None]))
+
+
+def test_what_shows_the_source_needs_no_layers() -> None:
+    assert shows_source(ShotParams())
+    assert shows_source(ShotParams(view=View.SPLIT, grain_seed=4, grain_hold=2, removal=0.5))
+    for params in (ShotParams(grain_amount=0.9), ShotParams(view=View.BASE), ShotParams(grain_size=2.0), ShotParams(grain_source="stock")):
+        assert not shows_source(params)
+
+
+def test_a_view_may_be_written_over_its_source(effect: Effect) -> None:
+    request = ask(view=View.SPLIT, grain_amount=0.0)
+    layers = effect.layers(request)
+    wanted = view(request, layers)
+    over = request.window.copy()
+    assert np.array_equal(view(replace(request, window=over), layers, over[0]), wanted)
+    assert np.array_equal(over[0], wanted)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

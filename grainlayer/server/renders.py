@@ -1,0 +1,230 @@
+"""Turn jobs into pictures and profiles: parameters, sidecars, layers at hand or made, and the view written into shared memory."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from grainlayer import __version__
+from grainlayer.effect import LEAST_MEASURED, Effect, Request, box_of, names_profile, shows_source, view
+from grainlayer.errors import ModelError, ParamError
+from grainlayer.grain.profile import GrainProfile
+from grainlayer.inference.remove import QUALITIES, LevelEstimate, Strength
+from grainlayer.inference.runtime import Cancel
+from grainlayer.params import Effect as EffectName
+from grainlayer.params import GrainSource, LevelMode, ProfileSource, Quality, ShotParams, View
+from grainlayer.server.failures import TooLarge
+from grainlayer.server.journal import Journal
+from grainlayer.server.layercache import Key, LayerCache, Made, physical_memory
+from grainlayer.server.parameters import EFFECTS, read_params
+from grainlayer.server.sessions import Session
+from grainlayer.server.sidecars import Sidecars, followed
+from grainlayer.server.wire import Job, Outcome
+from grainlayer.types import Image, Window
+
+ONLY_SUMMED = {"view", "grain_amount", "shot_uid", "follow"}
+"""Parameters on which no layer depends."""
+ONLY_MADE = {"grain_seed", "grain_hold"}
+"""Parameters on which layers depend only where grain is synthesised."""
+COPIES = 8
+"""Pictures that a render holds at once beside those that it is given, about."""
+NO_SIDECAR = "follow is on, but there is no sidecar for this shot; write one with the script Import Parameters, or switch follow off."
+NOT_FINITE = "The picture holds values that are not numbers (NaN or Inf), and was left alone; mend it upstream of this effect."
+NO_RESTORER = "Artifact Restore has no model in this version yet; use Grain Split or Grain Synth, or update GrainLayer."
+
+
+@dataclass(eq=False)
+class Work:
+    """Hold a job while it is worked on; its pictures keep their shared memory mapped."""
+
+    session: Session
+    job: Job
+    number: int
+    pictures: list[Image]
+    out: Image | None
+    cancel: Cancel = field(default_factory=Cancel)
+    answered: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def microseconds(self) -> int:
+        """Return the time since the job came."""
+        return round(1e6 * (time.monotonic() - self.began))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Hold what became of a picture."""
+
+    outcome: Outcome
+    cached: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Hold the values that a picture is rendered with: the request's or a sidecar's."""
+
+    params: ShotParams
+    profile: GrainProfile | None
+    warnings: tuple[str, ...]
+
+
+@dataclass
+class Tally:
+    """Count what was done. Calls may come from any thread."""
+
+    frames: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self) -> None:
+        """Count a frame."""
+        with self.lock:
+            self.frames += 1
+
+
+class Renderer:
+    """Answer jobs. Calls may come from any thread."""
+
+    def __init__(self, effect: Effect, cache: LayerCache, journal: Journal, sidecars: Sidecars, device: str) -> None:
+        """Take what renders, what keeps layers, and what knows about shots; `device` is where networks run, in words."""
+        self.effect = effect
+        self.cache = cache
+        self.journal = journal
+        self.sidecars = sidecars
+        self.device = device
+        self.tally = Tally()
+
+    def plan(self, work: Work) -> Plan | Answer:
+        """Return what a render needs, or the answer itself where no pixel is touched. Never slow. Raise ParamError and its like."""
+        job = work.job
+        name, asked = EFFECTS[job.effect], read_params(job)
+        self.journal.add(name, asked, job.frame, work.session.host)
+        params, profile, warnings = self._followed(asked, name)
+        self.tally.add()
+        if name is EffectName.ARTIFACT_RESTORE:
+            return _restored(params, warnings)
+        if shows_source(params):
+            note = self._note(params, ["nothing to change: the picture passes through", "level not measured"], warnings)
+            return Answer(Outcome.SOURCE, note=note)
+        _check_memory(job)
+        return Plan(params, profile, tuple(warnings))
+
+    def render(self, work: Work, plan: Plan) -> Answer:
+        """Write the view into the job's `out`. Raise ParamError, ModelError, MediaError, Cancelled."""
+        work.cancel.check()
+        params = plan.params
+        request = Request(_window(work, params), work.job.frame, params, plan.profile, scale=work.job.scale)
+        made, cached = self.cache.get(_key(work, request), lambda: self._make(request), work.cancel)
+        view(request, made.layers, work.out)
+        work.cancel.check()
+        origin = "layers from the cache" if cached else f"layers made in {work.microseconds / 1000:.0f} ms"
+        return Answer(Outcome.WRITTEN, cached, self._note(params, [origin, _level_words(request, made.level)], plan.warnings))
+
+    def _followed(self, params: ShotParams, effect: EffectName) -> tuple[ShotParams, GrainProfile | None, list[str]]:
+        """Return the values to render with, the shot's profile, and warnings."""
+        if not params.follow:
+            return params, None, []
+        sidecar = self.sidecars.find(params.shot_uid) if params.shot_uid else None
+        if sidecar is None:
+            return params, None, [NO_SIDECAR]
+        return followed(params, sidecar, effect), sidecar.profile, []
+
+    def _make(self, request: Request) -> Made:
+        if not np.isfinite(request.window).all():
+            raise ParamError(NOT_FINITE)
+        level = self.effect.level(request) if request.params.removal > 0 else None
+        return Made(self.effect.layers(request, level), None if level is None else _peak(level))
+
+    def _note(self, params: ShotParams, lines: list[str], warnings: Sequence[str]) -> str:
+        """Return what is shown: all for the view Status, else warnings alone."""
+        if params.view is not View.STATUS:
+            return "\n".join(warnings)
+        model = self.effect.model_id or QUALITIES.get(params.quality, params.quality)
+        beside = " with neighbouring frames" if params.quality is Quality.TEMPORAL else ""
+        return "\n".join([f"GrainLayer {__version__} on {self.device}", f"model {model}{beside}", *lines, *warnings])
+
+    def analyse(self, work: Work) -> str:
+        """Return the profile of the grain in the job's pictures, JSON. Raise ParamError, ModelError, Cancelled."""
+        job = work.job
+        params = read_params(job)
+        _check_memory(job)
+        parts = [part for turn, picture in enumerate(work.pictures) for part in _parts(picture, params, turn)]
+        return self.effect.measure(parts, params, job.height, job.scale).to_json()
+
+
+def _restored(params: ShotParams, warnings: list[str]) -> Answer:
+    """Answer for Artifact Restore, which has no model yet."""
+    if params.restore > 0 and (params.deblock or params.chroma or params.depth or params.deband > 0):
+        raise ModelError(NO_RESTORER)
+    return Answer(Outcome.SOURCE, note="\n".join(warnings))
+
+
+def _check_memory(job: Job) -> None:
+    """Raise TooLarge if a picture can never fit."""
+    if job.bytes * (len(job.pictures) + COPIES) > physical_memory():
+        raise TooLarge(f"{job.width}x{job.height} pixels")
+
+
+def _parts(picture: Image, params: ShotParams, turn: int) -> list[Image]:
+    """Return what is measured of a picture: the box, or all of it, or squares of a large one."""
+    from grainlayer.jobs.shots import parts_of
+
+    if params.profile is ProfileSource.BOX:
+        return [box_of(picture, params, LEAST_MEASURED)]
+    return [part[0] for part, _ in parts_of(picture[None], turn)]
+
+
+def _is_temporal(params: ShotParams) -> bool:
+    return params.quality is Quality.TEMPORAL and params.removal > 0
+
+
+def _window(work: Work, params: ShotParams) -> Window:
+    """Return the pictures that the render looks at, (T, H, W, 3): one of them is not copied."""
+    if _is_temporal(params) and len(work.pictures) > 1:
+        return np.stack(work.pictures)
+    return work.pictures[len(work.pictures) // 2][None]
+
+
+def _key(work: Work, request: Request) -> Key:
+    """Return all that a request's layers depend on."""
+    job, params = work.job, request.params
+    marks = tuple(picture.mark for picture in job.pictures) if len(request.window) > 1 else (job.middle.mark,)
+    own = params.grain_source is GrainSource.OWN
+    left_out = ONLY_SUMMED | ONLY_MADE if own else ONLY_SUMMED
+    values: tuple[Hashable, ...] = tuple((key, value) for key, value in sorted(vars(params).items()) if key not in left_out)
+    file = _stamp(params.profile_file) if params.profile is ProfileSource.FILE else None
+    frame = None if own else job.frame
+    return (work.session.name, job.effect, marks, job.width, job.height, job.scale, frame, values, request.profile, file)
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    """Return what changes when a file does."""
+    try:
+        facts = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return facts.st_mtime_ns, facts.st_size
+
+
+def _peak(level: Strength) -> float:
+    return level.level if isinstance(level, LevelEstimate) else float(np.max(level))
+
+
+def _level_words(request: Request, level: float | None) -> str:
+    """Return the level in use and where it comes from, as Effect.level finds it."""
+    if level is None:
+        return "no grain removed"
+    params, whole = request.params, request.scale == 1
+    if params.level_mode is LevelMode.MANUAL:
+        return f"level {level:.4f}, manual"
+    if whole and names_profile(params):
+        return f"level {level:.4f}, from the profile"
+    if params.profile is ProfileSource.BOX and not params.profile_data:
+        return f"level {level:.4f}, estimated in the box"
+    return f"level {level:.4f}, {'from the sidecar' if whole and request.profile else 'estimated on this frame'}"
