@@ -4,58 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from grainlayer import __version__
-from grainlayer.errors import GrainlayerError, ParamError
+from grainlayer.cli_conform import conform_command
+from grainlayer.cli_deliver import deliver
+from grainlayer.cli_otio import otio
+from grainlayer.errors import GrainlayerError
+from grainlayer.options import Command, ParamType, param_options, read_params, show
 from grainlayer.params import Effect as EffectName
-from grainlayer.params import Group, Kind, Param, ShotParams, defaults_for, find, for_effect, plain
+from grainlayer.params import Group, find
 
 if TYPE_CHECKING:
     from grainlayer.jobs.layers import LayerSettings
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-SKIPPED = ("view", "shot_uid", "follow", "profile_data")
-"""Parameters that only a host needs."""
-
-
-class ParamType(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
-    """Let the parameter table read and check an option."""
-
-    def __init__(self, param: Param) -> None:
-        """Take the table's row."""
-        self.param = param
-        self.name = {Kind.FLOAT: "number", Kind.INT: "integer", Kind.BOOL: "on|off"}.get(param.kind, "text")
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the checked value, or fail as click's own types do (exit 2)."""
-        try:
-            return self.param.parse(value) if isinstance(value, str) else self.param.check(value)
-        except ParamError as error:
-            self.fail(str(error), param, ctx)
-
-
-def param_options(effect: EffectName, groups: tuple[Group, ...]) -> Callable[[Command], Command]:
-    """Return a decorator that adds an option for every parameter of these groups."""
-
-    def decorate(command: Command) -> Command:
-        for param in reversed(for_effect(effect)):
-            if param.group in groups and param.key not in SKIPPED:
-                command = click.option(param.flag, param.key, type=ParamType(param), default=None, help=_help(param))(command)
-        return command
-
-    return decorate
-
-
-def _help(param: Param) -> str:
-    span = f"{plain(param.low)} to {plain(param.high)}" if param.kind in (Kind.FLOAT, Kind.INT) else ", ".join(param.menu)
-    shown = f"{'on' if param.default else 'off'}" if isinstance(param.default, bool) else str(param.default)
-    return f"{param.hint} [{'; '.join(part for part in (span, f'default {shown}' if shown else '') if part)}]"
 
 
 def common(command: Command) -> Command:
@@ -76,16 +40,6 @@ def common(command: Command) -> Command:
     return command
 
 
-def read_params(effect: EffectName, values: Mapping[str, Any]) -> ShotParams:
-    """Return an effect's parameters, with those given on the command line."""
-    from dataclasses import replace
-
-    given = {key: value for key, value in values.items() if value is not None}
-    for key in given:
-        find(key)
-    return replace(defaults_for(effect), **given)
-
-
 def read_shots(text: str | None) -> tuple[int, ...] | None:
     """Return the first frames that --shots names."""
     if text is None:
@@ -104,16 +58,6 @@ def read_range(text: str | None) -> tuple[int, int] | None:
     if not first.isdigit() or (last and not last.isdigit()) or (last and int(last) < int(first)):
         raise click.UsageError(f"--frames takes a range such as 24-47, or one frame; got {text!r}.")
     return int(first), int(last or first) + 1
-
-
-def show(report: Mapping[str, Any], as_json: bool) -> None:
-    """Print what was done: a line a fact, or one JSON object."""
-    if as_json:
-        print(json.dumps(report))
-        return
-    for key, value in report.items():
-        if value not in (None, [], {}):
-            print(f"{key.replace('_', ' '):>16}  {value}")
 
 
 def layer_settings(effect: EffectName, values: dict[str, Any]) -> LayerSettings:
@@ -289,6 +233,11 @@ def doctor(device: str, as_json: bool) -> None:
         print("\n".join(finding.line() for finding in findings))
     if any(finding.state is State.FAIL for finding in findings):
         sys.exit(_fail("Something must be mended; see the lines marked FAIL.", 1))
+
+
+otio.add_command(conform_command)
+cli.add_command(otio)
+cli.add_command(deliver)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Write what is derived from the parameter table and from the protocol: two pages of docs, two headers of the native plug-in.
+"""Write what is derived from the tables of parameters, messages and formats: three pages of docs, two headers of the native plug-in.
 
 Run from the root of a checkout by `make generate`, that is `python -m grainlayer.codegen`; the results are committed.
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from pathlib import Path
 
+from grainlayer.editorial.formats import FORMATS, Format
 from grainlayer.params import TABLE, Effect, Group, Kind, Param, Value, digest, for_effect, plain
 from grainlayer.server import wire
 
@@ -225,11 +226,45 @@ def _structure(name: str, rows: tuple[wire.Field, ...]) -> str:
     return f"struct {name} {{\n{''.join(lines)}}};\nstatic_assert(sizeof({name}) == {size});\n"
 
 
+OTIO_HEAD = """# Grain in edits
+
+<!-- Written by `make generate` from grainlayer/editorial/formats.py; edits here are lost. -->
+
+`grainlayer otio set` and OpenTimelineIO itself, by our hooks, put a shot's grain where each format keeps it. Beside every edit lies a
+sidecar, `cut.grain.json` for `cut.otio`: the canonical copy of all shots, with keyframes and measured profiles. Every format below
+keeps uid, effect, all parameters and all keyframes of every clip; tests hold that on an edit of 200 clips.
+
+| format | suffixes | where grain lies | what it loses | remarks |
+|---|---|---|---|---|
+"""
+
+OTIO_TAIL = """
+The sidecar is used first, then the effect, the clip's metadata, the marker's note, other programs' comments; `--prefer file` puts the
+sidecar last. Where two of them differ both are kept, the one that is not used in the sidecar, and the difference is reported.
+A note holds at most 2,048 bytes; one that would be longer holds the uid and a digest, and the sidecar has the values.
+Formats other than OpenTimelineIO and its bundles need adapters: `pip install 'grainlayer[otio]'`.
+
+OpenTimelineIO's own `write_to_file` and `read_from_file` do the same, once GrainLayer is installed beside it. `write_to_string` cannot
+know its format: say `hook_function_argument_map={"grainlayer": "fcp_xml"}`; `"off"` leaves our part out.
+"""
+
+
+def otio_page() -> str:
+    """Return docs/otio.md."""
+    return "".join([OTIO_HEAD, *map(_format_row, FORMATS), OTIO_TAIL])
+
+
+def _format_row(form: Format) -> str:
+    suffixes = ", ".join(f"`{suffix}`" for suffix in form.suffixes)
+    return f"| {form.label} | {suffixes} | {form.carrier} | {form.loses or 'nothing'} | {form.remarks} |\n"
+
+
 FILES: Mapping[str, Callable[[], str]] = {
     "docs/parameters.md": parameters_page,
     "ofx_bridge/generated/params.inc": native_table,
     "docs/protocol.md": protocol_page,
     "ofx_bridge/generated/wire.inc": wire_header,
+    "docs/otio.md": otio_page,
 }
 """What is generated: the path in a checkout, and what makes its text."""
 

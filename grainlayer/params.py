@@ -292,7 +292,7 @@ class ShotParams:
     quality: Quality = _param(
         _ALL, "Quality", Quality.DEFAULT, "Chooses the network: faster, finer, or one that looks at neighbouring frames."
     )
-    encoding: Encoding = _param(_ALL, "Encoding", Encoding.REC709, "Says what the code values mean; hosts do not tell.")
+    encoding: Encoding = _param(_ALL, "Input encoding", Encoding.REC709, "Says what the code values mean; hosts do not tell.")
     shot_uid: str = _param(_ALL, "Shot", "", "Names the shot; never alters a picture.", high=64)
     follow: bool = _param(_ALL, "Follow sidecar", False, "Takes this shot's values from its sidecar file.")
 

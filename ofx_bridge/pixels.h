@@ -31,7 +31,6 @@ struct Pixels {
 };
 
 std::size_t pixel_bytes(Depth depth, Components components);
-bool contains(const ofx::RectI &outer, const ofx::RectI &inner);
 
 // A digest of a picture's values; equal marks are taken for equal pictures.
 using Mark = std::array<std::uint64_t, 2>;
@@ -44,7 +43,8 @@ enum class Rest : unsigned char { Source, Grey };
 
 // Write the window of `output` from a picture of the source's size; alpha is the source's. Nothing outside the window is touched.
 // Where the source has no pixel, black without alpha is written. `mask` may be null.
-void write_picture(const float *picture, const Pixels &source, const Pixels &output, const ofx::RectI &window, const Pixels *mask, Rest rest);
+void write_picture(const float *picture, const Pixels &source, const Pixels &output, const ofx::RectI &window, const Pixels *mask,
+                   Rest rest);
 
 // Write the source itself into the window of `output`.
 void copy_source(const Pixels &source, const Pixels &output, const ofx::RectI &window);

@@ -1,74 +1,85 @@
-// What differs between operating systems: shared memory, local streams, processes, folders. Nothing here throws; a false or an empty
-// answer says that it did not work, and `why` says so in words where it is given.
+// What differs between operating systems: shared memory, local streams, processes, folders. A false or an empty answer says that it did
+// not work, and `why` says so in words where it is given. Texts are UTF-8.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <string>
+#include <utility>
 
 namespace grainlayer {
 
-// Shared memory, reserved and mapped as a whole, so that touching it later cannot fail.
-class SharedMemory {
+using Path = std::filesystem::path;
+
+inline Path path_of(const std::string &text) { return Path(std::u8string(text.begin(), text.end())); }
+
+inline std::string text_of(const Path &path) {
+    const std::u8string text = path.u8string();
+    return {text.begin(), text.end()};
+}
+
+// A file descriptor, or a HANDLE of Windows; closed when this goes. -1 is none.
+class Handle {
 public:
-    SharedMemory() = default;
-    SharedMemory(const SharedMemory &) = delete;
-    SharedMemory &operator=(const SharedMemory &) = delete;
-    ~SharedMemory();
-    bool make(std::size_t size);
-    unsigned char *data() const { return data_; }
-    std::size_t size() const { return size_; }
-    std::intptr_t handle() const { return handle_; }
-    const std::string &name() const { return name_; } // on Windows only
+    explicit Handle(std::intptr_t value = -1) : value_(value) {}
+    Handle(Handle &&other) noexcept : value_(std::exchange(other.value_, -1)) {}
+    Handle &operator=(Handle &&other) noexcept {
+        std::swap(value_, other.value_);
+        return *this;
+    }
+    ~Handle();
+    std::intptr_t get() const { return value_; }
+    explicit operator bool() const { return value_ != -1; }
+
 private:
-    unsigned char *data_ = nullptr;
-    std::size_t size_ = 0;
-    std::intptr_t handle_ = -1;
-    std::string name_;
+    std::intptr_t value_;
+};
+
+// Shared memory, reserved and mapped as a whole, so that touching it later cannot fail.
+struct SharedMemory {
+    ~SharedMemory();
+    bool make(std::size_t bytes); // once
+    unsigned char *data = nullptr;
+    std::size_t size = 0;
+    Handle handle;
+    std::string name; // on Windows only
 };
 
 // A stream to the server on this machine. One thread at a time.
 class Stream {
 public:
-    enum class Got : unsigned char { Data, Silence, Closed };
-    Stream() = default;
-    Stream(const Stream &) = delete;
-    Stream &operator=(const Stream &) = delete;
-    ~Stream() { close(); }
     bool open(const std::string &name);
-    bool is_open() const { return handle_ != -1; }
-    void close();
     // Sends a whole message, on Unix with a descriptor where `handle` is one.
-    bool send(const void *bytes, std::size_t size, std::intptr_t handle = -1, int timeout_ms = 2000);
-    // Fills `bytes` whole before `timeout_ms` have gone by, or keeps what came for the next call.
-    Got receive(void *bytes, std::size_t size, int timeout_ms);
+    bool send(const void *bytes, std::size_t size, std::intptr_t handle);
+    // Waits `timeout_ms` at most and returns how many bytes came: 0 none yet, -1 none ever.
+    std::ptrdiff_t receive(void *bytes, std::size_t most, int timeout_ms);
     std::uint32_t peer() const; // the server's process id as the system knows it, 0 where it does not
 
 private:
-    std::intptr_t handle_ = -1;
-    std::string pending_;
+    Handle handle_;
 };
 
 // A process that this one started.
 class Process {
 public:
-    bool start(const std::string &program, const std::string &log, std::string &why);
+    bool start(const Path &program, const Path &log, std::string &why);
     bool running();
-    bool started() const { return handle_ != -1; }
 
 private:
-    std::intptr_t handle_ = -1;
+    std::intptr_t id_ = -1;
 };
+
+extern const char kProgram[]; // the server's file name
+extern const char kBetweenPaths;
+inline constexpr int kSendMs = 2000; // a peer that takes no more bytes for so long is lost
 
 std::uint32_t own_pid();
 void kill_process(std::uint32_t pid);
-std::string environment(const char *name);
-std::string runtime_folder(std::string &why); // made and checked: this user's, closed to others; empty if there is none
-std::string read_file(const std::string &path, std::size_t most);
-std::string bundle_folder();  // .../GrainLayer.ofx.bundle/Contents, empty if this library lies elsewhere
-std::string find_program(const std::string &name); // on PATH
-bool is_program(const std::string &path);
-std::string joined(const std::string &folder, const std::string &name);
+Path environment(const char *name);
+Path runtime_folder(std::string &why); // made and checked: this user's, closed to others; empty if there is none
+std::string read_file(const Path &path);
+Path library(); // the file that holds this code
 bool random_bytes(void *bytes, std::size_t size);
 
 } // namespace grainlayer

@@ -1,9 +1,7 @@
 #if defined(_WIN32)
 #include "platform.h"
 
-#include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <vector>
 
 #define WIN32_LEAN_AND_MEAN
@@ -17,243 +15,165 @@
 namespace grainlayer {
 namespace {
 
+constexpr DWORD kShared = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+
 HANDLE as_handle(std::intptr_t handle) { return reinterpret_cast<HANDLE>(handle); }
 std::intptr_t as_number(HANDLE handle) { return handle == INVALID_HANDLE_VALUE || !handle ? -1 : reinterpret_cast<std::intptr_t>(handle); }
 
-std::wstring wide(const std::string &text) {
-    const int size = MultiByteToWideChar(CP_UTF8, 0, text.c_str(), int(text.size()), nullptr, 0);
-    std::wstring found(std::size_t(size), L'\0');
-    MultiByteToWideChar(CP_UTF8, 0, text.c_str(), int(text.size()), found.data(), size);
-    return found;
+Handle open_file(const Path &path, DWORD access, DWORD how, DWORD flags = 0, SECURITY_ATTRIBUTES *security = nullptr) {
+    return Handle(as_number(CreateFileW(path.c_str(), access, kShared, security, how, flags, nullptr)));
 }
 
-std::string narrow(const std::wstring &text) {
-    const int size = WideCharToMultiByte(CP_UTF8, 0, text.c_str(), int(text.size()), nullptr, 0, nullptr, nullptr);
-    std::string found(std::size_t(size), '\0');
-    WideCharToMultiByte(CP_UTF8, 0, text.c_str(), int(text.size()), found.data(), size, nullptr, nullptr);
-    return found;
+// Does an overlapped read or write; what has not happened in time is taken back. Returns the bytes moved, -1 if there will be no more.
+template <typename Begin> std::ptrdiff_t transfer(const Handle &stream, int timeout_ms, const Begin &begin) {
+    const Handle event(as_number(CreateEventW(nullptr, TRUE, FALSE, nullptr)));
+    OVERLAPPED operation{};
+    operation.hEvent = as_handle(event.get());
+    DWORD moved = 0;
+    if (!begin(as_handle(stream.get()), &operation) && GetLastError() != ERROR_IO_PENDING)
+        return -1;
+    if (WaitForSingleObject(operation.hEvent, DWORD(timeout_ms)) == WAIT_TIMEOUT)
+        CancelIoEx(as_handle(stream.get()), &operation);
+    const bool done = GetOverlappedResult(as_handle(stream.get()), &operation, &moved, TRUE) || GetLastError() == ERROR_OPERATION_ABORTED;
+    return done ? std::ptrdiff_t(moved) : -1;
 }
-
-// Waits for an overlapped operation; what has not happened in time is taken back. Returns false if it failed.
-bool finish(HANDLE handle, OVERLAPPED &operation, int timeout_ms, DWORD &moved, bool &silent) {
-    silent = WaitForSingleObject(operation.hEvent, DWORD(timeout_ms)) == WAIT_TIMEOUT;
-    if (silent)
-        CancelIoEx(handle, &operation);
-    const bool done = GetOverlappedResult(handle, &operation, &moved, TRUE) != 0;
-    silent = silent && !done && GetLastError() == ERROR_OPERATION_ABORTED;
-    return done;
-}
-
-struct Event {
-    HANDLE handle = CreateEventW(nullptr, TRUE, FALSE, nullptr);
-    ~Event() { CloseHandle(handle); }
-};
 
 } // namespace
 
+const char kProgram[] = "grainlayer.exe";
+const char kBetweenPaths = ';';
+
+Handle::~Handle() {
+    if (value_ != -1)
+        CloseHandle(as_handle(value_));
+}
+
 // Windows commits the memory of a mapping when it is made, so touching it later cannot fail. The name cannot be guessed.
-bool SharedMemory::make(std::size_t size) {
-    unsigned char salt[16];
+bool SharedMemory::make(std::size_t bytes) {
+    std::uint64_t salt[2] = {};
+    char made[64];
     if (!random_bytes(salt, sizeof salt))
         return false;
-    std::string name = "Local\\GrainLayer-";
-    for (const unsigned char byte : salt) {
-        char digits[3];
-        std::snprintf(digits, sizeof digits, "%02x", byte);
-        name += digits;
-    }
-    const HANDLE mapping = CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE | SEC_COMMIT, DWORD(std::uint64_t(size) >> 32),
-                                              DWORD(size & 0xFFFFFFFFU), wide(name).c_str());
-    if (!mapping || GetLastError() == ERROR_ALREADY_EXISTS) {
-        if (mapping)
-            CloseHandle(mapping);
+    std::snprintf(made, sizeof made, "Local\\GrainLayer-%016llx%016llx", salt[0], salt[1]);
+    name = made;
+    const auto length = std::uint64_t(bytes);
+    handle = Handle(as_number(CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE | SEC_COMMIT, DWORD(length >> 32),
+                                                 DWORD(length & 0xFFFFFFFFU), path_of(name).c_str())));
+    if (!handle || GetLastError() == ERROR_ALREADY_EXISTS)
         return false;
-    }
-    data_ = static_cast<unsigned char *>(MapViewOfFile(mapping, FILE_MAP_ALL_ACCESS, 0, 0, size));
-    if (!data_) {
-        CloseHandle(mapping);
-        return false;
-    }
-    size_ = size;
-    handle_ = as_number(mapping);
-    name_ = name;
+    data = static_cast<unsigned char *>(MapViewOfFile(as_handle(handle.get()), FILE_MAP_ALL_ACCESS, 0, 0, bytes));
+    size = data ? bytes : 0;
     for (std::size_t at = 0; at < size; at += 4096)
-        static_cast<volatile unsigned char *>(data_)[at] = 0; // faulted in now, not in the first frame
-    return true;
+        static_cast<volatile unsigned char *>(data)[at] = 0; // faulted in now, not in the first frame
+    return data != nullptr;
 }
 
 SharedMemory::~SharedMemory() {
-    if (data_)
-        UnmapViewOfFile(data_);
-    if (handle_ != -1)
-        CloseHandle(as_handle(handle_));
+    if (data)
+        UnmapViewOfFile(data);
 }
 
 bool Stream::open(const std::string &name) {
-    close();
+    const Path pipe = path_of(name);
     for (int turn = 0; turn < 20; ++turn) {
         // Anonymous impersonation: a false server learns nothing of us.
-        const HANDLE pipe = CreateFileW(wide(name).c_str(), GENERIC_READ | GENERIC_WRITE, 0, nullptr, OPEN_EXISTING,
-                                        FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_ANONYMOUS, nullptr);
-        handle_ = as_number(pipe);
-        if (handle_ != -1 || GetLastError() != ERROR_PIPE_BUSY)
-            return handle_ != -1;
-        WaitNamedPipeW(wide(name).c_str(), 50);
+        handle_ =
+            open_file(pipe, GENERIC_READ | GENERIC_WRITE, OPEN_EXISTING, FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_ANONYMOUS);
+        if (handle_ || GetLastError() != ERROR_PIPE_BUSY)
+            break;
+        WaitNamedPipeW(pipe.c_str(), 50);
     }
-    return false;
+    return bool(handle_);
 }
 
-void Stream::close() {
-    if (handle_ != -1)
-        CloseHandle(as_handle(handle_));
-    handle_ = -1;
-    pending_.clear();
+bool Stream::send(const void *bytes, std::size_t size, std::intptr_t) {
+    const auto write = [&](HANDLE pipe, OVERLAPPED *operation) { return WriteFile(pipe, bytes, DWORD(size), nullptr, operation); };
+    return transfer(handle_, kSendMs, write) == std::ptrdiff_t(size);
 }
 
-bool Stream::send(const void *bytes, std::size_t size, std::intptr_t, int timeout_ms) {
-    const Event event;
-    OVERLAPPED operation{};
-    operation.hEvent = event.handle;
-    DWORD moved = 0;
-    bool silent = false;
-    const bool begun = WriteFile(as_handle(handle_), bytes, DWORD(size), nullptr, &operation) || GetLastError() == ERROR_IO_PENDING;
-    return begun && finish(as_handle(handle_), operation, timeout_ms, moved, silent) && moved == size;
-}
-
-Stream::Got Stream::receive(void *bytes, std::size_t size, int timeout_ms) {
-    const ULONGLONG end = GetTickCount64() + ULONGLONG(timeout_ms);
-    const Event event;
-    while (pending_.size() < size) {
-        char room[4096];
-        OVERLAPPED operation{};
-        operation.hEvent = event.handle;
-        ResetEvent(event.handle);
-        const DWORD wanted = DWORD(std::min(sizeof room, size - pending_.size()));
-        const bool begun = ReadFile(as_handle(handle_), room, wanted, nullptr, &operation) || GetLastError() == ERROR_IO_PENDING;
-        const ULONGLONG now = GetTickCount64();
-        DWORD moved = 0;
-        bool silent = false;
-        const bool done = begun && finish(as_handle(handle_), operation, int(end > now ? end - now : 0), moved, silent);
-        pending_.append(room, moved);
-        if (!done && silent && !moved)
-            return Got::Silence;
-        if (!done && !silent)
-            return Got::Closed;
-    }
-    std::memcpy(bytes, pending_.data(), size);
-    pending_.erase(0, size);
-    return Got::Data;
+std::ptrdiff_t Stream::receive(void *bytes, std::size_t most, int timeout_ms) {
+    const auto read = [&](HANDLE pipe, OVERLAPPED *operation) { return ReadFile(pipe, bytes, DWORD(most), nullptr, operation); };
+    return transfer(handle_, timeout_ms, read);
 }
 
 std::uint32_t Stream::peer() const {
     ULONG pid = 0;
-    return GetNamedPipeServerProcessId(as_handle(handle_), &pid) ? std::uint32_t(pid) : 0;
+    return GetNamedPipeServerProcessId(as_handle(handle_.get()), &pid) ? std::uint32_t(pid) : 0;
 }
 
-bool Process::start(const std::string &program, const std::string &log, std::string &why) {
+bool Process::start(const Path &program, const Path &log, std::string &why) {
     SECURITY_ATTRIBUTES inherited{sizeof inherited, nullptr, TRUE};
-    const HANDLE file = CreateFileW(wide(log).c_str(), FILE_APPEND_DATA, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherited, OPEN_ALWAYS, 0, nullptr);
-    const HANDLE nothing = CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherited, OPEN_EXISTING, 0, nullptr);
-    HANDLE shared[] = {file, nothing};
+    const Handle file = open_file(log, FILE_APPEND_DATA, OPEN_ALWAYS, 0, &inherited);
+    const Handle nothing = open_file(L"NUL", GENERIC_READ, OPEN_EXISTING, 0, &inherited);
+    HANDLE shared[] = {as_handle(file.get()), as_handle(nothing.get())};
     SIZE_T size = 0;
     InitializeProcThreadAttributeList(nullptr, 1, 0, &size);
     std::vector<unsigned char> room(size);
     STARTUPINFOEXW start{};
     start.StartupInfo.cb = sizeof start;
     start.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
-    start.StartupInfo.hStdInput = nothing;
-    start.StartupInfo.hStdOutput = start.StartupInfo.hStdError = file;
+    start.StartupInfo.hStdInput = shared[1];
+    start.StartupInfo.hStdOutput = start.StartupInfo.hStdError = shared[0];
     start.lpAttributeList = reinterpret_cast<LPPROC_THREAD_ATTRIBUTE_LIST>(room.data());
     InitializeProcThreadAttributeList(start.lpAttributeList, 1, 0, &size);
     // The child inherits these two handles and none of the host's.
     UpdateProcThreadAttribute(start.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, shared, sizeof shared, nullptr, nullptr);
-    std::wstring command = L"\"" + wide(program) + L"\" serve --spawned";
+    std::wstring command = L"\"" + program.wstring() + L"\" serve --spawned";
     PROCESS_INFORMATION made{};
     const DWORD manner = CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP | EXTENDED_STARTUPINFO_PRESENT;
-    const bool started = CreateProcessW(wide(program).c_str(), command.data(), nullptr, nullptr, TRUE, manner, nullptr, nullptr, &start.StartupInfo, &made) != 0;
+    const bool started =
+        CreateProcessW(program.c_str(), command.data(), nullptr, nullptr, TRUE, manner, nullptr, nullptr, &start.StartupInfo, &made);
     if (!started)
         why = "error " + std::to_string(GetLastError());
     DeleteProcThreadAttributeList(start.lpAttributeList);
-    CloseHandle(file);
-    CloseHandle(nothing);
-    if (started)
-        CloseHandle(made.hThread);
-    if (handle_ != -1)
-        CloseHandle(as_handle(handle_));
-    handle_ = started ? as_number(made.hProcess) : -1;
+    const Handle thread(as_number(made.hThread)), before(std::exchange(id_, as_number(made.hProcess)));
     return started;
 }
 
-bool Process::running() { return handle_ != -1 && WaitForSingleObject(as_handle(handle_), 0) == WAIT_TIMEOUT; }
+bool Process::running() { return id_ != -1 && WaitForSingleObject(as_handle(id_), 0) == WAIT_TIMEOUT; }
 
 std::uint32_t own_pid() { return std::uint32_t(GetCurrentProcessId()); }
 
 void kill_process(std::uint32_t pid) {
-    const HANDLE process = pid ? OpenProcess(PROCESS_TERMINATE, FALSE, pid) : nullptr;
-    if (process) {
-        TerminateProcess(process, 1);
-        CloseHandle(process);
-    }
+    if (const Handle process(pid ? as_number(OpenProcess(PROCESS_TERMINATE, FALSE, pid)) : -1); process)
+        TerminateProcess(as_handle(process.get()), 1);
 }
 
-std::string environment(const char *name) {
+Path environment(const char *name) {
     wchar_t room[32768];
-    const DWORD size = GetEnvironmentVariableW(wide(name).c_str(), room, DWORD(std::size(room)));
-    return size && size < std::size(room) ? narrow(std::wstring(room, size)) : "";
+    const DWORD size = GetEnvironmentVariableW(path_of(name).c_str(), room, DWORD(std::size(room)));
+    return std::wstring(room, size < std::size(room) ? size : 0);
 }
 
 // What lies below a user's local application data is closed to other users by its inherited rights.
-std::string runtime_folder(std::string &why) {
-    std::string folder = environment("GRAINLAYER_RUNTIME");
-    if (folder.empty()) {
-        const std::string data = environment("LOCALAPPDATA");
-        if (!data.empty())
-            CreateDirectoryW(wide(data + "\\GrainLayer").c_str(), nullptr);
-        folder = data.empty() ? "" : data + "\\GrainLayer\\run";
-    }
-    CreateDirectoryW(wide(folder).c_str(), nullptr);
-    const DWORD found = folder.empty() ? INVALID_FILE_ATTRIBUTES : GetFileAttributesW(wide(folder).c_str());
+Path runtime_folder(std::string &why) {
+    Path folder = environment("GRAINLAYER_RUNTIME");
+    if (const Path data = environment("LOCALAPPDATA"); folder.empty() && !data.empty())
+        folder = data / "GrainLayer" / "run";
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    const DWORD found = GetFileAttributesW(folder.c_str());
     if (found != INVALID_FILE_ATTRIBUTES && (found & FILE_ATTRIBUTE_DIRECTORY) && !(found & FILE_ATTRIBUTE_REPARSE_POINT))
         return folder;
-    why = "The folder " + folder + " cannot be used; name another by GRAINLAYER_RUNTIME.";
-    return "";
+    why = "The folder " + text_of(folder) + " cannot be used; name another by GRAINLAYER_RUNTIME.";
+    return {};
 }
 
-std::string read_file(const std::string &path, std::size_t most) {
-    const HANDLE file = CreateFileW(wide(path).c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, OPEN_EXISTING, 0, nullptr);
-    if (file == INVALID_HANDLE_VALUE)
-        return "";
-    std::string text(most, '\0');
+std::string read_file(const Path &path) {
+    char room[4096];
     DWORD got = 0;
-    ReadFile(file, text.data(), DWORD(most), &got, nullptr);
-    CloseHandle(file);
-    text.resize(got);
-    return text;
+    const Handle file = open_file(path, GENERIC_READ, OPEN_EXISTING);
+    const bool read = file && ReadFile(as_handle(file.get()), room, sizeof room, &got, nullptr);
+    return {room, read ? got : 0};
 }
 
-std::string bundle_folder() {
+Path library() {
     HMODULE module = nullptr;
     wchar_t room[32768];
     const DWORD how = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
-    if (!GetModuleHandleExW(how, reinterpret_cast<LPCWSTR>(&bundle_folder), &module) || !GetModuleFileNameW(module, room, DWORD(std::size(room))))
-        return "";
-    const std::string path = narrow(room);
-    const std::size_t at = path.rfind("\\Contents\\");
-    return at == std::string::npos ? "" : path.substr(0, at + 9);
+    const bool known = GetModuleHandleExW(how, reinterpret_cast<LPCWSTR>(&library), &module) != 0;
+    return std::wstring(room, known ? GetModuleFileNameW(module, room, DWORD(std::size(room))) : 0);
 }
-
-std::string find_program(const std::string &name) {
-    wchar_t room[32768];
-    const DWORD size = SearchPathW(wide(environment("PATH")).c_str(), wide(name).c_str(), L".exe", DWORD(std::size(room)), room, nullptr);
-    return size && size < std::size(room) ? narrow(room) : "";
-}
-
-bool is_program(const std::string &path) {
-    const DWORD found = GetFileAttributesW(wide(path).c_str());
-    return found != INVALID_FILE_ATTRIBUTES && !(found & FILE_ATTRIBUTE_DIRECTORY);
-}
-
-std::string joined(const std::string &folder, const std::string &name) { return folder + "\\" + name; }
 
 bool random_bytes(void *bytes, std::size_t size) { return RtlGenRandom(bytes, ULONG(size)) != 0; }
 

@@ -2,59 +2,46 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <memory>
 #include <new>
 
 namespace grainlayer {
 namespace {
 
-void tell(Instance &instance, const char *type, const std::string &text) {
+void tell(const Instance &instance, const std::string &text) {
     // The second version of the suite begins with the function of the first.
     const auto function = suites().message2 ? suites().message2->message : suites().message ? suites().message->message : nullptr;
     if (function)
-        function(instance.handle, type, "", "%s", text.c_str());
+        function(instance.handle, ofx::kMessageMessage, "", "%s", text.c_str());
 }
 
 // A shot is named when its values are first touched, never at creation: hosts crash on that.
-void name_shot(Instance &instance) {
+void name_shot(const Instance &instance) {
     const ofx::ParamHandle uid = instance.param("shot_uid");
-    unsigned char bytes[8];
-    if (!uid || !instance.text_now("shot_uid").empty() || !random_bytes(bytes, sizeof bytes))
+    char *known = nullptr;
+    std::uint64_t salt = 0;
+    if (!uid || (suites().param->paramGetValue(uid, &known) == ofx::kStatOK && known && *known) || !random_bytes(&salt, sizeof salt))
         return;
     char text[24];
-    int length = std::snprintf(text, sizeof text, "shot-");
-    for (const unsigned char byte : bytes)
-        length += std::snprintf(text + length, sizeof text - std::size_t(length), "%02x", byte);
+    std::snprintf(text, sizeof text, "shot-%016llx", static_cast<unsigned long long>(salt));
     suites().param->paramSetValue(uid, text);
 }
 
-ofx::Status changed(Instance &instance, const Props &arguments) {
-    if (arguments.text(ofx::kPropChangeReason) != ofx::kChangeUserEdited || arguments.text(ofx::kPropType) != ofx::kTypeParameter)
+ofx::Status changed(Instance &instance, const Props &in, const Props &) {
+    if (in.text(ofx::kPropChangeReason) != ofx::kChangeUserEdited || in.text(ofx::kPropType) != ofx::kTypeParameter)
         return ofx::kStatReplyDefault;
-    const std::string name = arguments.text(ofx::kPropName);
-    if (name == kRunDoctor) {
-        std::string report;
-        try {
-            report = Server::only().ask(wire::Question::Doctor);
-        } catch (const Failure &failure) {
-            report = failure.sentence;
-        }
-        tell(instance, ofx::kMessageMessage, report);
-        return ofx::kStatOK;
-    }
-    if (name != "shot_uid")
+    const std::string name = in.text(ofx::kPropName);
+    if (name == kRunDoctor)
+        tell(instance, doctor());
+    else if (name != "shot_uid")
         name_shot(instance);
-    return name == kAnalyse ? analyse(instance, arguments.number(ofx::kPropTime)) : ofx::kStatOK;
+    return name == kAnalyse ? analyse(instance, in.number(ofx::kPropTime)) : ofx::kStatOK;
 }
 
-ofx::Status preferences(Instance &instance, const Props &out) {
-    const Values values = instance.values(0);
-    out.set(ofx::kImageEffectFrameVarying, instance.varies_by_frame(values) ? 1 : 0);
-    ofx::PropertySetHandle clip = nullptr;
-    if (suites().effect->clipGetPropertySet(instance.source, &clip) == ofx::kStatOK)
-        if (const std::string kind = Props(clip).text(ofx::kImageEffectPropPreMultiplication); !kind.empty())
-            out.set(ofx::kImageEffectPropPreMultiplication, kind); // alpha passes through as it is
+ofx::Status preferences(Instance &instance, const Props &, const Props &out) {
+    out.set(ofx::kImageEffectFrameVarying, instance.varies_by_frame(instance.values(0)) ? 1 : 0);
+    if (const std::string kind = Props(instance.source).text(ofx::kImageEffectPropPreMultiplication); !kind.empty())
+        out.set(ofx::kImageEffectPropPreMultiplication, kind); // alpha passes through as it is
     return ofx::kStatOK;
 }
 
@@ -71,7 +58,7 @@ ofx::Status frames_needed(Instance &instance, const Props &in, const Props &out)
     const double time = in.number(ofx::kPropTime);
     const auto times = window_times(time, instance.reach(instance.values(time)), frame_range(instance.source, time));
     const auto [first, last] = std::ranges::minmax(times);
-    const std::string name = std::string("OfxImageClipPropFrameRange_") + ofx::kImageEffectSimpleSourceClipName;
+    const std::string name = std::string(ofx::kImageClipPropFrameRangePrefix) + ofx::kImageEffectSimpleSourceClipName;
     out.set(name.c_str(), first, 0);
     out.set(name.c_str(), last, 1);
     return ofx::kStatOK;
@@ -81,7 +68,7 @@ void region_of(ofx::ImageClipHandle clip, const char *name, double time, const P
     ofx::RectD whole{};
     if (!clip || suites().effect->clipGetRegionOfDefinition(clip, time, &whole) != ofx::kStatOK)
         return;
-    const std::string property = std::string("OfxImageClipPropRoI_") + name;
+    const std::string property = std::string(ofx::kImageClipPropRoIPrefix) + name;
     for (int i = 0; i < 4; ++i)
         out.set(property.c_str(), (&whole.x1)[i], i);
 }
@@ -94,61 +81,52 @@ ofx::Status regions(Instance &instance, const Props &in, const Props &out) {
     return ofx::kStatOK;
 }
 
-ofx::Status create(ofx::ImageEffectHandle handle, unsigned effect) {
-    ofx::PropertySetHandle props = nullptr;
-    suites().effect->getPropertySet(handle, &props);
-    auto instance = std::make_unique<Instance>(handle, effect);
-    Props(props).set(ofx::kPropInstanceData, static_cast<void *>(instance.release()));
+ofx::Status destroy(Instance &instance, const Props &, const Props &) {
+    Props(instance.handle).set(ofx::kPropInstanceData, static_cast<void *>(nullptr));
+    delete &instance;
     return ofx::kStatOK;
 }
 
-ofx::Status destroy(ofx::ImageEffectHandle handle) {
-    ofx::PropertySetHandle props = nullptr;
-    suites().effect->getPropertySet(handle, &props);
-    delete Instance::of(handle);
-    Props(props).set(ofx::kPropInstanceData, static_cast<void *>(nullptr));
-    return ofx::kStatOK;
-}
+constexpr struct {
+    const char *name;
+    ofx::Status (*act)(Instance &instance, const Props &in, const Props &out);
+} kActions[] = {
+    {ofx::kImageEffectActionRender, render},
+    {ofx::kImageEffectActionIsIdentity, identity},
+    {ofx::kImageEffectActionGetClipPreferences, preferences},
+    {ofx::kImageEffectActionGetFramesNeeded, frames_needed},
+    {ofx::kImageEffectActionGetRegionsOfInterest, regions},
+    {ofx::kActionInstanceChanged, changed},
+    {ofx::kActionDestroyInstance, destroy},
+};
 
-ofx::Status of_instance(const std::string &action, Instance &instance, const Props &in, const Props &out) {
-    if (action == ofx::kImageEffectActionRender)
-        return render(instance, in);
-    if (action == ofx::kImageEffectActionIsIdentity)
-        return identity(instance, in, out);
-    if (action == ofx::kImageEffectActionGetClipPreferences)
-        return preferences(instance, out);
-    if (action == ofx::kImageEffectActionGetFramesNeeded)
-        return frames_needed(instance, in, out);
-    if (action == ofx::kImageEffectActionGetRegionsOfInterest)
-        return regions(instance, in, out);
-    if (action == ofx::kActionInstanceChanged)
-        return changed(instance, in);
+ofx::Status act(const std::string &action, ofx::ImageEffectHandle handle, const Props &in, const Props &out, unsigned effect) {
+    if (action == ofx::kActionUnload || action == ofx::kActionPurgeCaches) {
+        server::rest(); // whatever comes later makes what it needs anew
+        return ofx::kStatOK;
+    }
+    if (const ofx::Status fetched = fetch_suites(); fetched != ofx::kStatOK || action == ofx::kActionLoad)
+        return fetched;
+    if (action == ofx::kActionDescribe)
+        return describe(handle, effect);
+    if (action == ofx::kImageEffectActionDescribeInContext)
+        return describe_in_context(handle, effect, in.text(ofx::kImageEffectPropContext));
+    if (action == ofx::kActionCreateInstance) {
+        Props(handle).set(ofx::kPropInstanceData, static_cast<void *>(std::make_unique<Instance>(handle, effect).release()));
+        return ofx::kStatOK;
+    }
+    for (const auto &[name, act_on] : kActions)
+        if (action == name) {
+            auto *instance = static_cast<Instance *>(Props(handle).pointer(ofx::kPropInstanceData));
+            return instance ? act_on(*instance, in, out) : ofx::kStatErrBadHandle;
+        }
     return ofx::kStatReplyDefault;
 }
 
-ofx::Status act(const std::string &action, const void *handle, ofx::PropertySetHandle in, ofx::PropertySetHandle out, unsigned effect) {
-    const auto image_effect = static_cast<ofx::ImageEffectHandle>(const_cast<void *>(handle));
-    if (action == ofx::kActionLoad)
-        return fetch_suites();
-    if (action == ofx::kActionUnload || action == ofx::kActionPurgeCaches) {
-        Server::only().rest(); // whatever comes later makes what it needs anew
-        return ofx::kStatOK;
-    }
-    if (action == ofx::kActionDescribe)
-        return describe(image_effect, effect);
-    if (action == ofx::kImageEffectActionDescribeInContext)
-        return describe_in_context(image_effect, effect, Props(in).text(ofx::kImageEffectPropContext));
-    if (action == ofx::kActionCreateInstance)
-        return create(image_effect, effect);
-    if (action == ofx::kActionDestroyInstance)
-        return destroy(image_effect);
-    Instance *instance = Instance::of(image_effect);
-    return instance ? of_instance(action, *instance, Props(in), Props(out)) : ofx::kStatErrBadHandle;
-}
-
-template <unsigned Effect> ofx::Status entry(const char *action, const void *handle, ofx::PropertySetHandle in, ofx::PropertySetHandle out) {
+template <unsigned Effect>
+ofx::Status entry(const char *action, const void *handle, ofx::PropertySetHandle in, ofx::PropertySetHandle out) {
     try {
-        return act(action, handle, in, out, Effect);
+        return act(action, static_cast<ofx::ImageEffectHandle>(const_cast<void *>(handle)), Props(in), Props(out), Effect);
     } catch (const std::bad_alloc &) {
         return ofx::kStatErrMemory;
     } catch (...) {
@@ -156,11 +134,12 @@ template <unsigned Effect> ofx::Status entry(const char *action, const void *han
     }
 }
 
-ofx::Plugin plugins[kEffects] = {
-    {ofx::kImageEffectPluginApi, ofx::kImageEffectPluginApiVersion, kEffectIds[0], 0, 1, set_host, entry<0>},
-    {ofx::kImageEffectPluginApi, ofx::kImageEffectPluginApiVersion, kEffectIds[1], 0, 1, set_host, entry<1>},
-    {ofx::kImageEffectPluginApi, ofx::kImageEffectPluginApiVersion, kEffectIds[2], 0, 1, set_host, entry<2>},
-};
+template <unsigned Effect> constexpr ofx::Plugin plugin(const char *id) {
+    return {ofx::kImageEffectPluginApi, ofx::kImageEffectPluginApiVersion, id, 0, 1, set_host, entry<Effect>};
+}
+
+ofx::Plugin plugins[kEffects] = {plugin<0>("org.grainlayer.GrainSplit"), plugin<1>("org.grainlayer.GrainSynth"),
+                                 plugin<2>("org.grainlayer.ArtifactRestore")};
 
 } // namespace
 } // namespace grainlayer
@@ -171,9 +150,8 @@ ofx::Plugin plugins[kEffects] = {
 #define GRAINLAYER_EXPORT extern "C" __attribute__((visibility("default")))
 #endif
 
-GRAINLAYER_EXPORT int OfxGetNumberOfPlugins();
-GRAINLAYER_EXPORT ofx::Plugin *OfxGetPlugin(int nth);
+GRAINLAYER_EXPORT int OfxGetNumberOfPlugins() { return int(grainlayer::kEffects); }
 
-int OfxGetNumberOfPlugins() { return int(grainlayer::kEffects); }
-
-ofx::Plugin *OfxGetPlugin(int nth) { return nth >= 0 && nth < int(grainlayer::kEffects) ? &grainlayer::plugins[nth] : nullptr; }
+GRAINLAYER_EXPORT ofx::Plugin *OfxGetPlugin(int nth) {
+    return nth >= 0 && nth < int(grainlayer::kEffects) ? &grainlayer::plugins[nth] : nullptr;
+}

@@ -4,145 +4,131 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <new>
 #include <optional>
 
 namespace grainlayer {
 namespace {
 
-constexpr const char *kNoMemory = "There is not enough memory for pictures of this size; close other programs, or work at a smaller size.";
 constexpr int kMostAnalysed = 7;
 
-// An image of a clip, given back when this goes.
-class HostImage {
+#include "glyphs.inc"
+constexpr std::array<float, 4> kPaper{0.06F, 0.06F, 0.06F, 1.0F}, kInk{0.92F, 0.92F, 0.92F, 1.0F};
+
+template <std::size_t Count> std::size_t among(const char *const (&names)[Count], const std::string &name) {
+    return std::size_t(std::find(names, names + Count, name) - names);
+}
+
+// An image of a clip, given back when this goes. It is false where the host gives none, or one of another kind.
+class HostImage : public Pixels {
 public:
     HostImage(ofx::ImageClipHandle clip, ofx::Time time) {
-        if (!clip || suites().effect->clipGetImage(clip, time, nullptr, &handle_) != ofx::kStatOK || !handle_) {
-            handle_ = nullptr;
-            return;
-        }
-        read(Props(handle_));
-    }
-    HostImage(const HostImage &) = delete;
-    HostImage &operator=(const HostImage &) = delete;
-    ~HostImage() {
+        ofx::PropertySetHandle given = nullptr;
+        if (clip && suites().effect->clipGetImage(clip, time, nullptr, &given) == ofx::kStatOK)
+            handle_.reset(given);
         if (handle_)
-            suites().effect->clipReleaseImage(handle_);
+            read(Props(given));
     }
-    explicit operator bool() const { return handle_ && pixels_.data && pixels_.width() > 0 && pixels_.height() > 0; }
-    const Pixels &operator*() const { return pixels_; }
-    const Pixels *operator->() const { return &pixels_; }
+    explicit operator bool() const { return data && width() > 0 && height() > 0; }
 
 private:
+    struct GiveBack {
+        void operator()(ofx::PropertySetHandle handle) const { suites().effect->clipReleaseImage(handle); }
+    };
     void read(const Props &props) {
-        const std::string depth = props.text(ofx::kImageEffectPropPixelDepth), components = props.text(ofx::kImageEffectPropComponents);
-        pixels_.depth = depth == ofx::kBitDepthByte    ? Depth::Byte
-                        : depth == ofx::kBitDepthShort ? Depth::Short
-                        : depth == ofx::kBitDepthHalf  ? Depth::Half
-                                                       : Depth::Float;
-        pixels_.components = components == ofx::kImageComponentRGB     ? Components::RGB
-                             : components == ofx::kImageComponentAlpha ? Components::Alpha
-                                                                       : Components::RGBA;
-        pixels_.premultiplied = props.text(ofx::kImageEffectPropPreMultiplication) == ofx::kImagePreMultiplied;
-        pixels_.row_bytes = props.integer(ofx::kImagePropRowBytes);
-        int bounds[4] = {};
-        suites().property->propGetIntN(handle_, ofx::kImagePropBounds, 4, bounds);
-        pixels_.bounds = {bounds[0], bounds[1], bounds[2], bounds[3]};
-        const std::int64_t row = std::int64_t(pixels_.width()) * std::int64_t(pixel_bytes(pixels_.depth, pixels_.components));
-        const bool known = depth == ofx::kBitDepthByte || depth == ofx::kBitDepthShort || depth == ofx::kBitDepthHalf || depth == ofx::kBitDepthFloat;
-        if (known && (std::abs(std::int64_t(pixels_.row_bytes)) >= row || pixels_.height() == 1))
-            pixels_.data = static_cast<unsigned char *>(props.pointer(ofx::kImagePropData));
+        const auto known = among(kDepths, props.text(ofx::kImageEffectPropPixelDepth));
+        depth = Depth(known);
+        components = Components(among(kComponents, props.text(ofx::kImageEffectPropComponents)) % std::size(kComponents));
+        premultiplied = props.text(ofx::kImageEffectPropPreMultiplication) == ofx::kImagePreMultiplied;
+        row_bytes = props.integer(ofx::kImagePropRowBytes);
+        for (int i = 0; i < 4; ++i)
+            (&bounds.x1)[i] = props.integer(ofx::kImagePropBounds, i);
+        const auto least = std::int64_t(width()) * std::int64_t(pixel_bytes(depth, components));
+        if (known < std::size(kDepths) && (std::abs(row_bytes) >= least || height() == 1))
+            data = static_cast<unsigned char *>(props.pointer(ofx::kImagePropData));
     }
-    ofx::PropertySetHandle handle_ = nullptr;
-    Pixels pixels_;
+    std::unique_ptr<ofx::PropertySetStruct, GiveBack> handle_;
 };
 
 bool same_size(const Pixels &a, const Pixels &b) { return a.width() == b.width() && a.height() == b.height(); }
 
-// Puts a picture where the server can read it; one that is there already is not moved again.
-void add_picture(Job &job, const Pixels &pixels, bool alone) {
-    Pool &pool = Server::only().pool();
-    Mark mark{};
-    if (!alone) {
-        mark = read_picture(pixels, nullptr);
-        if (Lease known = pool.find(mark, pixels.picture_bytes())) {
-            job.pictures.push_back(std::move(known));
-            job.marks.push_back(mark);
-            return;
-        }
+// Returns the window of pictures. Where a neighbour is missing, or of another size, the window shrinks to what is there.
+std::vector<Lease> lend_window(const Instance &instance, const Pixels &middle, ofx::Time time, int reach) {
+    const auto times = window_times(time, reach, frame_range(instance.source, time));
+    std::vector<Lease> window;
+    for (int step = 1; step <= reach; ++step) {
+        const HostImage before(instance.source, times[std::size_t(reach - step)]), after(instance.source, times[std::size_t(reach + step)]);
+        if (!before || !after || !same_size(before, middle) || !same_size(after, middle))
+            break;
+        window.insert(window.begin(), lend(before));
+        window.push_back(lend(after));
     }
-    Lease lease = pool.take(pixels.picture_bytes());
-    mark = read_picture(pixels, lease.picture());
-    if (!alone)
-        pool.keep(lease, mark);
-    job.pictures.push_back(std::move(lease));
-    job.marks.push_back(mark);
+    window.insert(window.begin() + std::ptrdiff_t(window.size() / 2), lend(middle, window.empty()));
+    return window;
 }
 
-// Fills the window of pictures. Where a neighbour is missing, or of another size, the window shrinks to what is there.
-void add_window(Job &job, const Instance &instance, const Pixels &middle, ofx::Time time, int reach) {
-    const ofx::RangeD range = frame_range(instance.source, time);
-    const auto times = window_times(time, reach, range);
-    std::vector<Job> sides(std::size_t(2 * reach + 1));
-    int whole = 0;
-    for (int step = 1; step <= reach; ++step) {
-        bool both = true;
-        for (const int at : {reach - step, reach + step}) {
-            const HostImage image(instance.source, times[std::size_t(at)]);
-            both = both && image && same_size(*image, middle);
-            if (both)
-                add_picture(sides[std::size_t(at)], *image, false);
+// Breaks lines at spaces so that none is longer than `most` letters.
+std::vector<std::string> broken(const std::string &text, std::size_t most) {
+    std::vector<std::string> lines;
+    for (std::string line : parts_of(text, '\n')) {
+        while (line.size() > most) {
+            const std::size_t space = line.rfind(' ', most), cut = space == std::string::npos || space == 0 ? most : space;
+            lines.push_back(line.substr(0, cut));
+            line.erase(0, line[cut] == ' ' ? cut + 1 : cut);
         }
-        if (!both)
-            break;
-        whole = step;
+        if (!line.empty())
+            lines.push_back(line);
     }
-    add_picture(sides[std::size_t(reach)], middle, whole == 0);
-    for (int at = reach - whole; at <= reach + whole; ++at) {
-        job.pictures.push_back(std::move(sides[std::size_t(at)].pictures[0]));
-        job.marks.push_back(sides[std::size_t(at)].marks[0]);
-    }
+    return lines;
+}
+
+void draw_letter(const Pixels &image, const ofx::RectI &window, unsigned char letter, int x, int top, int dot) {
+    const unsigned char *rows = kGlyphs[letter >= 32 && letter < 127 ? letter - 32 : '?' - 32];
+    for (int row = 0; row < 7; ++row)
+        for (int column = 0; column < 5; ++column)
+            if (rows[row] >> (4 - column) & 1)
+                fill(image, window, {x + column * dot, top - (row + 1) * dot, x + (column + 1) * dot, top - row * dot}, kInk);
+}
+
+// Draws lines of text into the top left corner, as large as the picture allows.
+void draw_lines(const Pixels &image, const ofx::RectI &window, const std::string &text) {
+    const int dot = std::max(1, image.height() / 360);
+    const std::size_t most = std::size_t(std::max(1, image.width() / (6 * dot) - 2));
+    const auto lines = broken(text, most);
+    std::size_t longest = 0;
+    for (const auto &line : lines)
+        longest = std::max(longest, line.size());
+    const int left = image.bounds.x1, top = image.bounds.y2;
+    fill(image, window, {left, top - (int(lines.size()) * 10 + 4) * dot, left + (int(longest) * 6 + 6) * dot, top}, kPaper);
+    for (std::size_t row = 0; row < lines.size(); ++row)
+        for (std::size_t i = 0; i < lines[row].size(); ++i)
+            draw_letter(image, window, static_cast<unsigned char>(lines[row][i]), left + (3 + int(i) * 6) * dot,
+                        top - (4 + int(row) * 10) * dot, dot);
 }
 
 struct Frame {
+    explicit Frame(const Props &arguments) : time(arguments.number(ofx::kPropTime)) {
+        for (int i = 0; i < 4; ++i)
+            (&window.x1)[i] = arguments.integer(ofx::kImageEffectPropRenderWindow, i);
+        if (const double down = arguments.number(ofx::kImageEffectPropRenderScale, 1, 1.0); down > 0 && down < 1)
+            scale = down;
+        thumbnail = arguments.text(ofx::kImageEffectPropThumbnailRender) == "true";
+    }
     ofx::Time time;
-    ofx::RectI window;
-    double scale;
-    bool thumbnail;
+    ofx::RectI window{};
+    double scale = 1;
+    bool thumbnail = false;
 };
 
-Frame frame_of(const Props &arguments) {
-    ofx::RectI window{};
-    for (int i = 0; i < 4; ++i)
-        (&window.x1)[i] = arguments.integer(ofx::kImageEffectPropRenderWindow, i);
-    const double scale = arguments.number(ofx::kImageEffectPropRenderScale, 1, 1.0);
-    const bool thumbnail = arguments.text(ofx::kImageEffectPropThumbnailRender) == "true";
-    return {arguments.number(ofx::kPropTime), window, scale > 0 && scale < 1 ? scale : 1.0, thumbnail};
-}
-
-Job job_of(const Instance &instance, const Values &values, const Pixels &source, const Frame &frame) {
-    Job job;
-    job.effect = instance.effect;
-    job.frame = std::llround(frame.time - frame_range(instance.source, frame.time).min);
-    job.width = source.width();
-    job.height = source.height();
-    job.scale = frame.scale;
-    job.numbers = values.numbers;
-    job.texts = values.texts;
-    add_window(job, instance, source, frame.time, instance.reach(values));
-    return job;
-}
-
-void show_result(const Instance &instance, const Values &values, const Frame &frame, const Job &job, const Answer &answer, const Pixels &source,
+void show_result(const Instance &instance, const Frame &frame, const Job &job, const Answer &answer, const Pixels &source,
                  const Pixels &output) {
-    const auto view = View(int(instance.number(values, "view")));
+    const auto view = View(int(job.values["view"]));
     const bool grey = view == View::Grain || view == View::GrainX4 || view == View::Difference;
     const HostImage mask(instance.mask, frame.time);
     if (answer.is_source)
         copy_source(source, output, frame.window);
     else
-        write_picture(job.out.picture(), source, output, frame.window, mask ? &*mask : nullptr, grey ? Rest::Grey : Rest::Source);
+        write_picture(picture_in(job.out), source, output, frame.window, mask ? &mask : nullptr, grey ? Rest::Grey : Rest::Source);
     if (view == View::Status) {
         char took[96];
         std::snprintf(took, sizeof took, "%.0f ms in the server%s", answer.milliseconds, answer.cached ? ", layers at hand" : "");
@@ -151,29 +137,31 @@ void show_result(const Instance &instance, const Values &values, const Frame &fr
 }
 
 // Renders into `output`, or throws with the reason why not.
-void render_frame(Instance &instance, const Values &values, const Frame &frame, const Pixels &source, const Pixels &output) {
-    if (frame.thumbnail || instance.is_identity(values)) {
-        copy_source(source, output, frame.window);
-        return;
-    }
-    if (source.width() > int(wire::kLargestSide) || source.height() > int(wire::kLargestSide))
+void render_frame(const Instance &instance, const Frame &frame, const HostImage &source, const Pixels &output) {
+    if (!source)
+        throw Failure{"The source clip gives no picture for this frame; connect it."};
+    Job job;
+    job.values = instance.values(frame.time);
+    if (frame.thumbnail || instance.is_identity(job.values))
+        return copy_source(source, output, frame.window);
+    if (std::max(source.width(), source.height()) > int(wire::kLargestSide))
         throw Failure{"The picture is larger than 32768 pixels across or down; work at a smaller size."};
-    const Aborted aborted = [&] { return suites().effect->abort(instance.handle) != 0; };
-    Job job = job_of(instance, values, source, frame);
-    job.out = Server::only().pool().take(source.picture_bytes());
-    const Answer answer = Server::only().render(job, aborted);
-    show_result(instance, values, frame, job, answer, source, output);
+    job.effect = instance.effect;
+    job.frame = std::llround(frame.time - frame_range(instance.source, frame.time).min);
+    job.width = source.width();
+    job.height = source.height();
+    job.scale = frame.scale;
+    job.pictures = lend_window(instance, source, frame.time, instance.reach(job.values));
+    const Answer answer = server::render(job, [&] { return suites().effect->abort(instance.handle) != 0; });
+    show_result(instance, frame, job, answer, source, output);
 }
 
 // Whatever went wrong, the host sees the source, or black where there is none.
-void fall_back(Instance &instance, const Frame &frame, const HostImage &source, const Pixels &output, const std::string &sentence) {
+void fall_back(const Instance &instance, const Frame &frame, const HostImage &source, const Pixels &output, const std::string &sentence) {
     Pixels nothing = output;
     nothing.bounds = {0, 0, 0, 0};
-    copy_source(source ? *source : nothing, output, frame.window);
-    if (sentence.empty())
-        return; // the host aborted
-    instance.say(sentence);
-    if (instance.number(instance.values(frame.time), "view") == int(View::Status))
+    copy_source(source ? static_cast<const Pixels &>(source) : nothing, output, frame.window);
+    if (!sentence.empty() && instance.values(frame.time)["view"] == int(View::Status))
         draw_lines(output, frame.window, std::string(kEffectNames[instance.effect]) + "\n" + sentence);
 }
 
@@ -187,103 +175,91 @@ std::vector<ofx::Time> analysed_times(const ofx::RangeD &range) {
     return times;
 }
 
-// Tells the host how far the analysis is; true where the user has had enough.
-class Progress {
-public:
-    explicit Progress(Instance &instance) : handle_(instance.handle) {
-        if (suites().progress2 && suites().progress2->progressStart)
-            suites().progress2->progressStart(handle_, "Measuring grain", "");
-        else if (suites().progress && suites().progress->progressStart)
-            suites().progress->progressStart(handle_, "Measuring grain");
-    }
-    Progress(const Progress &) = delete;
-    Progress &operator=(const Progress &) = delete;
-    ~Progress() {
-        if (suites().progress2 && suites().progress2->progressEnd)
-            suites().progress2->progressEnd(handle_);
-        else if (suites().progress && suites().progress->progressEnd)
-            suites().progress->progressEnd(handle_);
-    }
-    bool stopped(double share) const {
-        if (suites().progress2 && suites().progress2->progressUpdate)
-            return suites().progress2->progressUpdate(handle_, share) == ofx::kStatReplyNo;
-        return suites().progress && suites().progress->progressUpdate && suites().progress->progressUpdate(handle_, share) == ofx::kStatReplyNo;
-    }
-
-private:
-    ofx::ImageEffectHandle handle_;
-};
-
-void collect(Job &job, const Instance &instance, ofx::Time time) {
+Job analysis(const Instance &instance, ofx::Time time) {
+    Job job;
+    job.effect = instance.effect;
+    job.values = instance.values(time);
     for (const ofx::Time at : analysed_times(frame_range(instance.source, time))) {
         const HostImage image(instance.source, at);
-        if (!image || (job.width && (image->width() != job.width || image->height() != job.height)))
+        if (!image || (job.width && (image.width() != job.width || image.height() != job.height)))
             continue;
-        job.width = image->width();
-        job.height = image->height();
-        add_picture(job, *image, false);
-    }
-    if (job.pictures.size() % 2 == 0 && !job.pictures.empty()) {
-        job.pictures.pop_back();
-        job.marks.pop_back();
+        job.width = image.width();
+        job.height = image.height();
+        job.pictures.push_back(lend(image));
     }
     if (job.pictures.empty())
         throw Failure{"The source clip gives no picture to measure; connect it and press Analyse again."};
+    if (job.pictures.size() % 2 == 0)
+        job.pictures.pop_back();
+    return job;
+}
+
+// Does a piece of work. Returns why it failed, in a sentence that is empty where the host aborted, or nothing.
+template <typename Work> std::optional<std::string> failure_of(const Work &work) {
+    try {
+        work();
+        return std::nullopt;
+    } catch (const Failure &failure) {
+        return failure.aborted ? "" : failure.sentence;
+    } catch (const std::bad_alloc &) {
+        return "There is not enough memory for pictures of this size; close other programs, or work at a smaller size.";
+    } catch (const std::exception &error) {
+        return std::string("The system refused what GrainLayer needs (") + error.what() + "); restart the host.";
+    }
+}
+
+// Shows a failure's sentence in the host, or takes an old one away.
+ofx::Status told_host(Instance &instance, const std::optional<std::string> &failure) {
+    if (!failure)
+        instance.well();
+    else if (!failure->empty()) // else the host aborted
+        instance.say(*failure);
+    return failure ? ofx::kStatFailed : ofx::kStatOK;
 }
 
 } // namespace
 
-ofx::Status render(Instance &instance, const Props &arguments) {
-    const Frame frame = frame_of(arguments);
+ofx::Status render(Instance &instance, const Props &in, const Props &) {
+    const Frame frame(in);
     const HostImage output(instance.output, frame.time);
     if (!output)
         return ofx::kStatFailed;
     const HostImage source(instance.source, frame.time);
-    std::string sentence = "The source clip gives no picture for this frame; connect it.";
-    try {
-        if (source) {
-            render_frame(instance, instance.values(frame.time), frame, *source, *output);
-            instance.well();
-            return ofx::kStatOK;
-        }
-    } catch (const Failure &failure) {
-        sentence = failure.aborted ? "" : failure.sentence;
-    } catch (const std::bad_alloc &) {
-        sentence = kNoMemory;
-    }
-    fall_back(instance, frame, source, *output, sentence);
-    return ofx::kStatFailed;
+    const auto failure = failure_of([&] { render_frame(instance, frame, source, output); });
+    if (failure)
+        fall_back(instance, frame, source, output, *failure);
+    return told_host(instance, failure);
 }
 
-// Measures the shot and keeps its profile; on the host's main thread.
+// Measures the shot and keeps its profile; on the host's main thread. Hosts draw at every word of progress: they get ten a second.
 ofx::Status analyse(Instance &instance, ofx::Time time) {
-    try {
-        const Progress progress(instance);
-        const Values values = instance.values(time);
-        Job job;
-        job.effect = instance.effect;
-        job.numbers = values.numbers;
-        job.texts = values.texts;
-        collect(job, instance, time);
-        auto told = std::chrono::steady_clock::now();
-        const std::string profile = Server::only().analyse(job, [&] {
-            const auto now = std::chrono::steady_clock::now();
-            if (now - told < std::chrono::milliseconds(100))
-                return false;
-            told = now;
-            return progress.stopped(0.5);
-        });
+    using std::chrono::steady_clock;
+    const ofx::ProgressSuiteV1 none{}, &progress = suites().progress ? *suites().progress : none;
+    auto told = steady_clock::now();
+    auto stopped = [&] {
+        if (!progress.progressUpdate || steady_clock::now() - told < std::chrono::milliseconds(100))
+            return false;
+        told = steady_clock::now();
+        return progress.progressUpdate(instance.handle, 0.5) == ofx::kStatReplyNo;
+    };
+    if (progress.progressStart)
+        progress.progressStart(instance.handle, "Measuring grain");
+    const auto failure = failure_of([&] {
+        Job job = analysis(instance, time);
+        const std::string profile = server::analyse(job, stopped);
         if (const ofx::ParamHandle param = instance.param("profile_data"))
             suites().param->paramSetValue(param, profile.c_str());
-        instance.well();
-        return ofx::kStatOK;
-    } catch (const Failure &failure) {
-        if (!failure.aborted)
-            instance.say(failure.sentence);
-    } catch (const std::bad_alloc &) {
-        instance.say(kNoMemory);
-    }
-    return ofx::kStatFailed;
+    });
+    if (progress.progressEnd)
+        progress.progressEnd(instance.handle);
+    return told_host(instance, failure);
+}
+
+// The server's report on itself, or why there is none.
+std::string doctor() {
+    std::string report;
+    const auto failure = failure_of([&] { report = server::doctor(); });
+    return failure ? *failure : report;
 }
 
 } // namespace grainlayer

@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from grainlayer import __version__
+from grainlayer.editorial.state import state_folder
 from grainlayer.errors import GrainlayerError
 from grainlayer.inference.runtime import choose_providers
 from grainlayer.params import Effect, ShotParams, View
 from grainlayer.server.client import Client, Refused, server_here
 from grainlayer.server.rendezvous import check_folder, runtime_folder
-from grainlayer.server.state import state_folder
 from grainlayer.server.wire import Question
 
 BUNDLE = "GrainLayer.ofx.bundle"

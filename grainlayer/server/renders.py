@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from grainlayer import __version__
+from grainlayer.editorial.journal import Journal
+from grainlayer.editorial.sidecars import Sidecars, followed
 from grainlayer.effect import LEAST_MEASURED, Effect, Request, box_of, names_profile, shows_source, view
 from grainlayer.errors import ModelError, ParamError
 from grainlayer.grain.profile import GrainProfile
@@ -19,11 +21,9 @@ from grainlayer.inference.runtime import Cancel
 from grainlayer.params import Effect as EffectName
 from grainlayer.params import GrainSource, LevelMode, ProfileSource, Quality, ShotParams, View
 from grainlayer.server.failures import TooLarge
-from grainlayer.server.journal import Journal
 from grainlayer.server.layercache import Key, LayerCache, Made, physical_memory
 from grainlayer.server.parameters import EFFECTS, read_params
 from grainlayer.server.sessions import Session
-from grainlayer.server.sidecars import Sidecars, followed
 from grainlayer.server.wire import Job, Outcome
 from grainlayer.types import Image, Window
 

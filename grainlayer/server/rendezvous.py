@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from grainlayer.editorial.state import state_folder, write_whole
 from grainlayer.errors import MediaError
-from grainlayer.server.state import state_folder, write_whole
 
 LOCK, FILE, SOCKET, LOG = "lock", "server", "socket", "server.log"
 LONGEST_SOCKET = 100

@@ -19,20 +19,20 @@ from typing import Any
 import numpy as np
 
 from grainlayer import __version__
+from grainlayer.editorial.journal import Journal
+from grainlayer.editorial.sidecars import Sidecars
+from grainlayer.editorial.state import state_folder
 from grainlayer.effect import Effect, Request
 from grainlayer.errors import GrainlayerError, ModelError
 from grainlayer.inference.runtime import device_name, loaded_models
 from grainlayer.params import digest
 from grainlayer.server.channel import Channel, Closed, Listener
 from grainlayer.server.connection import Connection, House
-from grainlayer.server.journal import Journal
 from grainlayer.server.layercache import LayerCache, default_bytes
 from grainlayer.server.renders import Renderer
 from grainlayer.server.rendezvous import LOG as LOG_FILE
 from grainlayer.server.rendezvous import Rendezvous
 from grainlayer.server.sessions import Sessions
-from grainlayer.server.sidecars import Sidecars
-from grainlayer.server.state import state_folder
 from grainlayer.server.wire import VERSION, Code, Kind, Question, pack_sentence
 
 LOG = logging.getLogger(__name__)

@@ -76,14 +76,15 @@ class HostError(Exception):
 class Host:
     """Run the test host and send it commands; at the end it must be free of violations, leaks and sanitizers' complaints."""
 
-    def __init__(self, folder: Path, env: dict[str, str] | None = None, *, sanitize: bool = True) -> None:
-        """Start it; its pictures go to `folder`."""
+    def __init__(
+        self, folder: Path, env: dict[str, str] | None = None, *, sanitize: bool = True, built: tuple[list[Path | str], Path] | None = None
+    ) -> None:
+        """Start it; its pictures go to `folder`. `built` is the command of a host and a bundle, where they are not to be built."""
         self.folder = folder
-        self.bundle = build_bridge(sanitize=sanitize)
-        program = build_host(sanitize=sanitize)
+        command, self.bundle = built or ([build_host(sanitize=sanitize)], build_bridge(sanitize=sanitize))
         self._errors = (folder / "host.err").open("w+")
         self.process = subprocess.Popen(
-            [program],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -280,6 +280,7 @@ def test_a_full_disk_stops_nothing(tmp_path: Path) -> None:
                 subprocess.run(["umount", "-l", path], check=False)
 
 
+@pytest.mark.soak
 def test_kills_at_random_moments(there: Place, tmp_path: Path) -> None:
     """Every frame is right, or the source with a message; and the service comes back by itself."""
     pictures = grainy(6)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from grainlayer.editorial.sidecars import Sidecar, sidecar_path, write_sidecar
 from grainlayer.effect import Effect, Request, view
 from grainlayer.errors import WireError
 from grainlayer.grain.profile import GrainProfile
@@ -26,7 +27,6 @@ from grainlayer.picture.media import open_media
 from grainlayer.picture.planes import from_image, to_image
 from grainlayer.server.channel import Closed, connect
 from grainlayer.server.client import Client, Refused, make_memory
-from grainlayer.server.sidecars import Sidecar, sidecar_path, write_sidecar
 from grainlayer.server.wire import HEADER, MAGIC, NAME, VERSION, Code, Kind, Outcome, Question, pack, pack_job, padded
 from grainlayer.types import Image
 from tests.system.footage import grainy_picture, report, write_movie

@@ -1,0 +1,1 @@
+"""Carry grain through an edit: shots, timelines, and what follows from them."""

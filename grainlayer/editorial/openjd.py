@@ -1,0 +1,95 @@
+"""Write a delivery as a job of the Open Job Description, for Deadline Cloud and its kin: a task a clip, then edit and manifest."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from grainlayer.editorial.manifest import write_open
+from grainlayer.editorial.order import Order
+from grainlayer.editorial.plan import make_plan
+from grainlayer.editorial.timeline import read_timeline
+from grainlayer.errors import MediaError, TimelineError
+
+VERSION = "jobtemplate-2023-09"
+LONGEST_TITLE = 128
+LONGEST_RANGE = 1024
+"""Tasks that a range of one parameter may have."""
+
+
+def write_template(path: Path, timeline: Path, out: Path, order: Order, *, overwrite: bool) -> dict[str, Any]:
+    """Write the template of a delivery and return what it holds. Raise TimelineError or MediaError.
+
+    Clips whose media is missing have no task; the last step names them.
+    """
+    if path.exists() and not overwrite:
+        raise MediaError(f"{path} exists already; choose another name, or say --overwrite to replace it.")
+    edit = read_timeline(timeline)
+    plan = make_plan(edit, order)
+    if not plan.jobs:
+        raise TimelineError(f"No clip of {timeline.name} can be delivered: {' '.join(plan.failures.values())}")
+    made = template(f"GrainLayer {edit.shots.name}", sorted(plan.jobs), timeline.resolve(), out.resolve(), order)
+    try:
+        write_open(path, json.dumps(made, indent=2) + "\n")
+    except OSError as error:
+        raise MediaError(f"{path} cannot be written ({error.strerror}); choose another place.") from error
+    return {"output": str(path), "tasks": len(plan.jobs), "failures": list(plan.failures.values()), "problems": list(plan.problems)}
+
+
+def template(title: str, indices: Sequence[int], timeline: Path, out: Path, order: Order) -> dict[str, Any]:
+    """Return a job template: the step Shots, with a task for each clip, then the step Edit."""
+    words = ["deliver", "{{Param.Timeline}}", "-o", "{{Param.Output}}", *options_of(order)]
+    values = {"Timeline": str(timeline), "Output": str(out), "Program": program()}
+    shots = {"name": "Index", "type": "INT", "range": ranges(indices)}
+    return {
+        "specificationVersion": VERSION,
+        "name": re.sub(r"[\x00-\x1f\x7f]|\{\{|\}\}", " ", title)[:LONGEST_TITLE],
+        "parameterDefinitions": [{"name": name, "type": "STRING", "default": value} for name, value in values.items()],
+        "steps": [
+            {
+                "name": "Shots",
+                "parameterSpace": {"taskParameterDefinitions": [shots]},
+                "script": _script([*words, "--only", "{{Task.Param.Index}}"]),
+            },
+            {"name": "Edit", "dependencies": [{"dependsOn": "Shots"}], "script": _script(words)},
+        ],
+    }
+
+
+def _script(words: list[str]) -> dict[str, Any]:
+    return {"actions": {"onRun": {"command": "{{Param.Program}}", "args": words}}}
+
+
+def program() -> str:
+    """Return the program that a task starts: the one beside this Python, or whichever the farm's machines find."""
+    for name in ("grainlayer", "grainlayer.exe"):
+        beside = Path(sys.executable).parent / name
+        if beside.is_file():
+            return str(beside)
+    return "grainlayer"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Return whole numbers, rising, as 1-4,6."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
+
+
+def options_of(order: Order) -> list[str]:
+    """Return an order as the command's options; what a machine decides for itself, the device, is left out where it is automatic."""
+    template = re.sub(r"\{\{|\}\}", "", order.template)
+    words = ["--layers", ",".join(order.layers), "--base-codec", order.base_codec, "--grain-format", order.grain_format]
+    words += ["--handles", str(order.handles), "--template", template, "--fields", order.fields]
+    chosen = (("--crf", order.crf), ("--preset", order.preset), ("--model", order.model))
+    words += [word for flag, value in chosen if value is not None for word in (flag, str(value))]
+    words += ["--device", order.device] if order.device != "auto" else []
+    return [*words, *(["--absolute"] if order.absolute else [])]

@@ -1,0 +1,82 @@
+"""Turn the parameter table into command-line options, and print what was done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import click
+
+from grainlayer.errors import ParamError
+from grainlayer.params import TABLE, Effect, Group, Kind, Param, ShotParams, defaults_for, find, for_effect, plain
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+SKIPPED = ("view", "shot_uid", "follow", "profile_data")
+"""Parameters that only a host needs."""
+
+
+class ParamType(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
+    """Let the parameter table read and check an option."""
+
+    def __init__(self, param: Param) -> None:
+        """Take the table's row."""
+        self.param = param
+        self.name = {Kind.FLOAT: "number", Kind.INT: "integer", Kind.BOOL: "on|off"}.get(param.kind, "text")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the checked value, or fail as click's own types do (exit 2)."""
+        try:
+            return self.param.parse(value) if isinstance(value, str) else self.param.check(value)
+        except ParamError as error:
+            self.fail(str(error), param, ctx)
+
+
+def param_options(effect: Effect, groups: tuple[Group, ...]) -> Callable[[Command], Command]:
+    """Return a decorator that adds an option for every parameter of these groups."""
+
+    def decorate(command: Command) -> Command:
+        for param in reversed(for_effect(effect)):
+            if param.group in groups and param.key not in SKIPPED:
+                command = _option(param)(command)
+        return command
+
+    return decorate
+
+
+def every_param_option(command: Command) -> Command:
+    """Add an option for every parameter of every effect."""
+    for param in reversed(TABLE):
+        if param.key not in SKIPPED:
+            command = _option(param)(command)
+    return command
+
+
+def _option(param: Param) -> Callable[[Command], Command]:
+    return click.option(param.flag, param.key, type=ParamType(param), default=None, help=_help(param))
+
+
+def _help(param: Param) -> str:
+    span = f"{plain(param.low)} to {plain(param.high)}" if param.kind in (Kind.FLOAT, Kind.INT) else ", ".join(param.menu)
+    shown = f"{'on' if param.default else 'off'}" if isinstance(param.default, bool) else str(param.default)
+    return f"{param.hint} [{'; '.join(part for part in (span, f'default {shown}' if shown else '') if part)}]"
+
+
+def read_params(effect: Effect, values: Mapping[str, Any]) -> ShotParams:
+    """Return an effect's parameters, with those given on the command line."""
+    given = {key: value for key, value in values.items() if value is not None}
+    for key in given:
+        find(key)
+    return replace(defaults_for(effect), **given)
+
+
+def show(report: Mapping[str, Any], as_json: bool) -> None:
+    """Print what was done: a line a fact, or one JSON object."""
+    if as_json:
+        print(json.dumps(report))
+        return
+    for key, value in report.items():
+        if value not in (None, [], {}):
+            print(f"{key.replace('_', ' '):>16}  {value}")

@@ -1,0 +1,249 @@
+"""A 12-shot edit over real clips cut very short, and a compositor that reads delivered edits as an editor would."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import opentimelineio as otio
+
+from grainlayer.editorial.shots import Shot
+from grainlayer.editorial.timeline import read_timeline, write_timeline
+from grainlayer.picture.media import Frame, MediaInfo, create_media, open_media
+from grainlayer.picture.planes import join_planes, to_image
+from grainlayer.types import Image
+
+T, R, S = otio.opentime.RationalTime, otio.opentime.TimeRange, otio.schema
+RATE, FRAMES, WIDTH, HEIGHT = 24, 10, 96, 80
+CLIPS = ("open/sam2_01_dog", "open/sam2_02_cups", "open/sam2_03_blocks", "check/fresco_boxer", "check/pexels_8048492", "check/tokyo_walk")
+OFFSET = 86400
+"""First frame of media with timecode, an hour at 24 frames a second."""
+
+
+def cut_media(data: Path, folder: Path) -> list[Path]:
+    """Write short, small copies of real clips; the last is a sequence of EXR files."""
+    made: list[Path] = []
+    for number, name in enumerate(CLIPS):
+        last = number == len(CLIPS) - 1
+        path = folder / ("plate/plate.%04d.exr" if last else f"media{number}.mkv")
+        path.parent.mkdir(exist_ok=True)
+        _cut(data / "video" / f"{name}.mkv", path)
+        made.append(path)
+    return made
+
+
+def _cut(source: Path, path: Path) -> None:
+    with open_media(source) as reader:
+        form, info = reader.info.format, reader.info
+        wide = path.suffix == ".exr"
+        from grainlayer.picture.media import nearest_format
+
+        stored = nearest_format(path, "ffv1", form)
+        like = MediaInfo(path, "movie", WIDTH, HEIGHT, stored, info.tags, otio_rate(), 1 / otio_rate(), first_number=1001)
+        with create_media(path, codec="ffv1", like=like, format=stored) as writer:
+            for index, frame in enumerate(reader.frames(0, FRAMES)):
+                planes = tuple(np.ascontiguousarray(plane[40 : 40 + HEIGHT, 60 : 60 + WIDTH]) for plane in frame.planes)
+                if wide:
+                    image = to_image(planes, form, info.tags)
+                    planes = tuple(np.ascontiguousarray(image[:, :, channel].astype(stored.dtype)) for channel in range(3))
+                writer.write(Frame(planes, index, index, 1))
+
+
+def otio_rate() -> Any:
+    from fractions import Fraction
+
+    return Fraction(RATE)
+
+
+def span(start: float, frames: float) -> otio.opentime.TimeRange:
+    return R(T(start, RATE), T(frames, RATE))
+
+
+def reference(path: Path) -> Any:
+    if path.suffix != ".exr":
+        return S.ExternalReference(path.name, span(OFFSET, FRAMES))
+    made = S.ImageSequenceReference("plate/", "plate.", ".exr", 1001, 1, RATE, 4)
+    made.available_range = span(1001, FRAMES)
+    return made
+
+
+def clip(name: str, path: Path, start: int, frames: int, *effects: Any) -> Any:
+    first = 1001 if path.suffix == ".exr" else OFFSET
+    made = S.Clip(name, reference(path), span(first + start, frames))
+    made.effects.extend(effects)
+    return made
+
+
+def twelve_shots(media: list[Path], folder: Path) -> Path:
+    """Write the edit: gaps, retimes, a freeze, a dissolve, stacked tracks, a nested stack, shared and overlapping ranges, a sequence."""
+    a, b, c, d, e, plate = media
+    v1, v2 = S.Track("V1"), S.Track("V2")
+    dissolve = S.Transition("dissolve", S.TransitionTypes.SMPTE_Dissolve, T(1, RATE), T(2, RATE))
+    v1.append(clip("SH010", a, 0, 6))
+    v1.append(clip("SH020", a, 3, 6))
+    v1.append(S.Gap(source_range=span(0, 2)))
+    v1.append(clip("SH030", b, 2, 6))
+    v1.append(dissolve)
+    v1.append(clip("SH040", c, 2, 6))
+    v1.append(clip("SH050", c, 0, 4, S.LinearTimeWarp(time_scalar=2.0)))
+    v1.append(clip("SH060", d, 4, 3, S.FreezeFrame()))
+    v1.append(clip("SH070", plate, 1, 7))
+    v1.append(clip("SH080", a, 0, 6))
+    v2.append(S.Gap(source_range=span(0, 4)))
+    v2.append(clip("SH090", e, 1, 6))
+    v2.append(S.Gap(source_range=span(0, 20)))
+    nested = S.Stack("nest", source_range=span(0, 6))
+    nested.append(S.Track("N1", [clip("SH100", d, 1, 6)]))
+    nested.append(S.Track("N2", [S.Gap(source_range=span(0, 3)), clip("SH110", b, 0, 3)]))
+    v2.append(nested)
+    v2.append(clip("SH120", e, 4, 6))
+    line = S.Timeline("twelve", global_start_time=T(OFFSET, RATE))
+    line.tracks.extend([v1, v2])
+    path = folder / "twelve.otio"
+    otio.adapters.write_to_file(line, str(path))
+    return path
+
+
+def some_shots(media: list[Path], folder: Path, name: str, count: int = 4) -> Path:
+    """Write an edit of so many plain clips."""
+    line = S.Timeline(name)
+    line.tracks.append(S.Track("V1", [clip(f"S{number}", path, 1, 6) for number, path in enumerate(media[:count])]))
+    otio.adapters.write_to_file(line, str(folder / f"{name}.otio"))
+    return folder / f"{name}.otio"
+
+
+def grade(path: Path, name: str, **values: Any) -> None:
+    """Set one shot's grain in place."""
+    edit = read_timeline(path)
+    placed = edit.shots.one(name)
+    shot = placed.shot or Shot(f"uid-{name}", name)
+    write_timeline(edit.changed({placed.index: shot.changed(values)}), path, overwrite=True)
+
+
+def contents(out: Path) -> dict[str, str]:
+    """Return the digest of every delivered file."""
+    files = sorted(path for path in out.rglob("*") if path.is_file() and ".grainlayer" not in path.parts)
+    return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def times(out: Path) -> dict[str, int]:
+    """Return when every delivered file was written."""
+    files = sorted(path for path in out.rglob("*") if path.is_file() and ".grainlayer" not in path.parts)
+    return {str(path.relative_to(out)): path.stat().st_mtime_ns for path in files}
+
+
+def manifest(out: Path) -> dict[str, Any]:
+    return json.loads((out / "manifest.json").read_text())
+
+
+@dataclass(frozen=True)
+class Pick:
+    """Hold what a track shows at a time: a clip, the time of its media, and its share in a dissolve."""
+
+    clip: Any
+    time: float
+    share: float = 1.0
+
+
+def picks(item: Any, time: float) -> list[Pick]:
+    """Return what an item shows `time` frames after its beginning; nothing in gaps."""
+    if isinstance(item, S.Clip):
+        return [Pick(item, _media_time(item, time))]
+    begin = item.source_range.start_time.value if item.source_range else 0.0
+    if isinstance(item, S.Stack):
+        return next((found for child in reversed(item) if child.enabled and (found := picks(child, time + begin))), [])
+    return _in_track(item, time + begin) if isinstance(item, S.Track) else []
+
+
+def _media_time(item: Any, time: float) -> float:
+    speed = next((effect.time_scalar for effect in item.effects if isinstance(effect, S.LinearTimeWarp)), 1.0)
+    return item.trimmed_range().start_time.value + time * speed
+
+
+def _in_track(track: Any, time: float) -> list[Pick]:
+    start = 0.0
+    for place, child in enumerate(track):
+        if isinstance(child, S.Transition):
+            head, tail = child.in_offset.value, child.out_offset.value
+            if start - head <= time < start + tail:
+                mix = (time - start + head) / (head + tail)
+                before = track[place - 1]
+                left = picks(before, time - start + before.duration().value)
+                return [Pick(p.clip, p.time, 1 - mix) for p in left] + [
+                    Pick(p.clip, p.time, mix) for p in picks(track[place + 1], time - start)
+                ]
+            continue
+        following = track[place + 1] if place + 1 < len(track) else None
+        lead = following.in_offset.value if isinstance(following, S.Transition) else 0.0
+        length = child.duration().value
+        if start <= time < start + length - lead:
+            return picks(child, time - start)
+        start += length
+    return []
+
+
+def file_of(item: Any, folder: Path) -> Path:
+    media = item.media_reference
+    if isinstance(media, S.ImageSequenceReference):
+        number = f"%0{media.frame_zero_padding}d"
+        return folder / media.target_url_base / f"{media.name_prefix}{number}{media.name_suffix}"
+    return folder / media.target_url
+
+
+@cache
+def read(path: Path, stamp: int) -> tuple[MediaInfo, list[Frame]]:
+    with open_media(path) as reader:
+        return reader.info, list(reader.frames())
+
+
+def frame_of(pick: Pick, folder: Path) -> tuple[MediaInfo, Frame]:
+    """Return the stored frame that a pick shows, which the reference's range must hold."""
+    path = file_of(pick.clip, folder)
+    stamp = path.stat().st_mtime_ns if path.exists() else 0
+    info, frames = read(path, stamp)
+    known = pick.clip.media_reference.available_range
+    index = int(np.floor(pick.time - known.start_time.value))
+    assert 0 <= index < len(frames) == known.duration.value
+    return info, frames[index]
+
+
+def shown(pick: Pick, folder: Path) -> Image:
+    info, frame = frame_of(pick, folder)
+    return to_image(frame.planes, info.format, info.tags)
+
+
+def added(lower: Pick, upper: Pick, folder: Path) -> Image:
+    """Return base and grain added as the grain's metadata asks for."""
+    (info, base), (above, grain) = frame_of(lower, folder), frame_of(upper, folder)
+    blend = upper.clip.metadata["grainlayer_layer"]["blend"]
+    assert blend == ("Add" if above.format.floating else "Linear Light")
+    assert above.format == info.format
+    return to_image(join_planes(base.planes, grain.planes, info.format), info.format, info.tags)
+
+
+def original_picture(line: Any, folder: Path, time: float) -> Image | None:
+    """Return what the edit shows: the uppermost track that shows something."""
+    for track in reversed(line.video_tracks()):
+        found = picks(track, time) if track.enabled else []
+        if found:
+            return np.sum([pick.share * shown(pick, folder) for pick in found], axis=0, dtype=np.float32)
+    return None
+
+
+def stacked_picture(line: Any, folder: Path, time: float) -> Image | None:
+    """Return what the delivered edit shows: base tracks cover what is below, each with the grain track above it added."""
+    canvas: Image | None = None
+    tracks = [track for track in line.video_tracks() if track.enabled]
+    for base, grain in zip(tracks[::2], tracks[1::2], strict=True):
+        assert base.metadata["grainlayer_layer"]["layer"] == "base"
+        assert grain.metadata["grainlayer_layer"]["layer"] == "grain"
+        lower, upper = picks(base, time), picks(grain, time)
+        if lower:
+            pairs = zip(lower, upper, strict=True)
+            canvas = np.sum([below.share * added(below, above, folder) for below, above in pairs], axis=0, dtype=np.float32)
+    return canvas
