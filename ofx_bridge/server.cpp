@@ -170,9 +170,11 @@ public:
         std::shared_ptr<Segment> best;
         if (const std::lock_guard lock(mutex_); !all_.empty()) {
             auto worth = [](const auto &one) { return std::pair(one->holds_picture, one->last_use); };
-            for (const auto &one : all_)
-                if (!one->users && one->memory.size >= bytes && one->memory.size / 2 <= bytes && (!best || worth(one) < worth(best)))
+            for (const auto &one : all_) {
+                const bool fits = !one->users && !one->is_spoilt && one->memory.size >= bytes && one->memory.size / 2 <= bytes;
+                if (fits && (!best || worth(one) < worth(best)))
                     best = one;
+            }
             // A picture that a neighbouring frame may want is taken only when there are many.
             const auto pictures = std::ranges::count_if(all_, [](auto &one) { return one->holds_picture; });
             if (best && (!best->holds_picture || pictures > kManyPictures)) {
@@ -254,9 +256,9 @@ struct Connection {
                     throw Broken{kEnded};
                 to += got;
                 size -= std::size_t(got);
-                if (got == 0 && given_up())
+                if (size && given_up())
                     throw Failure{"", true};
-                if (Clock::now() > limit)
+                if (size && Clock::now() > limit)
                     throw Broken{"The GrainLayer server has not answered for 5 seconds and was given up; render the frame again.", true};
             }
         };

@@ -122,16 +122,16 @@ def client_of(distributed: Any, address: str, workers: int | None) -> Generator[
 
 
 def local_cluster(distributed: Any, workers: int | None) -> Any:
-    """Start processes of this machine, one for each processor unless told; together they use each processor once."""
+    """Start processes of this machine, one for each processor unless told.
+
+    Each has as many threads for networks as a run without a farm, so that the files are the same.
+    """
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = workers or processors
-    threads = str(max(1, processors // count))
     return distributed.LocalCluster(
-        n_workers=count,
+        n_workers=workers or processors,
         threads_per_worker=1,
         processes=True,
         dashboard_address=None,
         memory_limit=0,
-        env={"GRAINLAYER_THREADS": threads},
         silence_logs=50,
     )

@@ -157,7 +157,7 @@ def _from_bundle(path: Path) -> bytes:
     try:
         with zipfile.ZipFile(path) as bundle, bundle.open(CONTENT) as file:
             return file.read(LONGEST)
-    except (OSError, KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (OSError, KeyError, zipfile.BadZipFile, RuntimeError) as error:
         raise TimelineError(f"{path.name} is no OTIO bundle ({error}); export it again.") from error
 
 

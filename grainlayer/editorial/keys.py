@@ -33,7 +33,7 @@ def split_key(task: Task, order: Order) -> str:
     """Return what a clip's base, own grain and measured profile depend on. Raise MediaError or ModelError."""
     shot = task.shot
     facts: dict[str, Any] = {"rendering": RENDERING, "source": identity(task), "range": [task.start, task.stop]}
-    facts |= {"first": [task.number, task.timecode], "values": _values(task, REMOVAL), "models": _models()}
+    facts |= {"first": [task.number, task.timecode, task.rate], "values": _values(task, REMOVAL), "models": _models()}
     facts |= {"profile": shot.profile.to_json() if shot.profile else None, "named": _named(task), "measured": measures(task)}
     facts |= {"layers": [order.needs_base, "grain" in order.layers, order.movie_base and "stream" in order.layers]}
     facts |= {"base": [order.base_codec, order.crf, order.preset], "grain": order.grain_format}

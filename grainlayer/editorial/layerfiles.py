@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from grainlayer.codec.base import base_format, open_segment
 from grainlayer.editorial.keys import date_of
 from grainlayer.editorial.order import Order, Task
+from grainlayer.errors import MediaError
 from grainlayer.jobs.layers import FLOAT_NOTE, GRAIN_NOTE, Error
 from grainlayer.picture.media import Frame, MediaInfo, Reader, create_media, create_stills, nearest_format, open_media
 from grainlayer.picture.planes import from_image, join_planes, midpoint, split_planes, to_image
@@ -28,7 +29,7 @@ FLOAT_STEP = 1 / 1024
 
 def open_source(task: Task, order: Order) -> Reader:
     """Open a clip's media. Raise MediaError."""
-    return open_media(task.media, fields=order.fields)
+    return open_media(task.media, fields=order.fields, rate=task.rate)
 
 
 def info_of(info: MediaInfo, task: Task) -> MediaInfo:
@@ -52,7 +53,11 @@ def film_tags(codec: str, tags: ColourTags) -> ColourTags:
 
 
 def format_in(codec: str, info: MediaInfo) -> SampleFormat:
-    """Return in what samples a codec holds the source's pictures."""
+    """Return in what samples a codec holds the source's pictures. Raise MediaError for floats in FFV1, which FFmpeg damages at times."""
+    if codec == "ffv1" and info.format.floating:
+        raise MediaError(
+            f"{info.path} holds floats, which FFV1 does not keep reliably; deliver it with --base-codec exr --grain-format exr."
+        )
     return nearest_format(Path("layer.exr"), "", info.format) if codec == "exr" else base_format(codec, info.format)
 
 

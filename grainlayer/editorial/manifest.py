@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grainlayer.editorial.order import HIDDEN, unit_of
+from grainlayer.editorial.order import HIDDEN
 from grainlayer.editorial.state import write_whole
 from grainlayer.errors import MediaError
 
@@ -150,8 +150,3 @@ def write_open(path: Path, text: str) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def units_of(paths: Iterable[str]) -> list[str]:
-    """Return what is put in place at once for each path."""
-    return [unit_of(path) for path in paths]

@@ -1,12 +1,15 @@
 """Say for every clip of a new edit which clip of the old one it was, or why that cannot be said: evidence in a fixed order, never a guess.
 
-1. A uid that the clip carries. It wins where the media agrees: the same media, or the same reel where the media is new. Where the media
-   is unknown or new it needs a second witness: the name or the file's name beside shared timecode, or the very same range. It is
-   contradicted where the clip shows pictures of another old shot alone, as under a copied marker, or looks exactly like another one. A uid
-   that several clips carry is a split or a copy, unless their pictures also belong to another old shot: then it is reported.
+1. A uid that the clip carries. It wins where the media agrees: the same media, or the same reel where the media is new, with shared
+   timecode; without any, as after a long slip, only under the same name, if no other clip carries the uid. Where the media is unknown or
+   new it needs a second witness beside shared timecode, the name or the file's name if no other shot there has it, or the very same
+   range. It is contradicted where the clip shows pictures of another old shot alone, as under a copied marker, or looks exactly like
+   another one. A uid that several clips carry is a split or a copy, unless their media is unknown or their pictures also belong to
+   another old shot: then it is reported, but for the one that has the shot's own range.
 2. Media and source timecode: the only old clip of that media which shares pictures with it. Several: the one whose name and whole range
    are the clip's while nobody else's name or range is; else it is reported. A relinked path stands for the old one where a uid and a
-   second witness, or the file's name in another folder, say so for the whole path. Reel and source timecode stand in for unknown media.
+   second witness say so, or where it alone has the file's name, the old path is gone and every clip of it shares timecode with the
+   old ones. Reel and source timecode stand in for unknown media.
 3. Name and source range, both equal, for clips of unknown media, if no other old clip has that range, or that name with shared timecode.
 4. Record timecode and source range, both equal, for clips whose media and name are unknown, if no other old clip has that range.
 
@@ -21,7 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from grainlayer.editorial.sightings import MOST, Catalogue, Sighting, overlap, states, touches
+from grainlayer.editorial.sightings import MOST, Catalogue, Sighting, grouped, overlap, states
 
 Claims = Mapping[int, Sequence[str]]
 """The uids that each clip of the new edit carries, by the clip's number; those of its shot where a clip is not named."""
@@ -94,10 +97,11 @@ class Matcher:
         self.new = new
         self.in_use = {sighting.media for sighting in new if sighting.media}
         self.claimed = {id(sighting): self._claimed(sighting, claims) for sighting in new}
+        self.by_new_stem = grouped((sighting.stem, sighting) for sighting in new)
+        self.bearers = Counter(uid for found in self.claimed.values() for uid in {one.placed.uid for one in found})
         self.relinked = self._relinked()
         self.shown = {id(sighting): self._shown(sighting) for sighting in new}
         self.agreeing = {id(sighting): [one for one in self.claimed[id(sighting)] if self._agrees(sighting, one)] for sighting in new}
-        self.bearers = Counter(uid for found in self.agreeing.values() for uid in {one.placed.uid for one in found})
 
     def findings(self) -> list[Finding]:
         """Return a finding for every clip; weak ones only where nothing else claims the old clip."""
@@ -126,12 +130,19 @@ class Matcher:
             if sighting.media in fresh:
                 vouched = {one.media for one in self.claimed[id(sighting)] if one.media and self._witness(sighting, one)}
                 found.setdefault(sighting.media, set()).update(vouched)
-        stems = Counter(stem for _, stem in {(one.media, one.stem) for one in self.new if one.media in fresh})
-        for sighting in self.new:
-            known = self.old.by_stem.get(sighting.stem, set())
-            if sighting.media in fresh and len(known) == 1 and stems[sighting.stem] == 1 and not known & self.in_use:
-                found[sighting.media].update(known)
+        for path, sighting in {sighting.media: sighting for sighting in self.new if sighting.media in fresh}.items():
+            if path and not found[path]:
+                found[path] = self._namesake_path(sighting)
         return {path: paths for path, paths in found.items() if paths}
+
+    def _namesake_path(self, sighting: Sighting) -> set[str]:
+        """Return the old path that alone had a new path's file name and is gone, if every clip of the new path shows some of its pictures."""
+        known = {path for path in self.old.by_stem.get(sighting.stem, ()) if path}
+        sharing = self.by_new_stem.get(sighting.stem, [])
+        if len(known) != 1 or known & self.in_use or len({one.media for one in sharing}) > 1:
+            return set()
+        lane = self.old.media[next(iter(known))]
+        return known if all(any(states(one, other) for other in lane.touching(one)) for one in sharing) else set()
 
     def _paths(self, sighting: Sighting) -> set[str]:
         """Return the old paths that a clip's media stands for: none if it is unknown."""
@@ -162,7 +173,8 @@ class Matcher:
         shown = self.shown[id(sighting)]
         others = [other for other in shown.clips if other not in self.claimed[id(sighting)]]
         if self._same_media(sighting, one):
-            return touches(sighting, one) or not others
+            slipped = _same_name(sighting, one) and self.bearers[one.placed.uid] == 1
+            return states(sighting, one) or (slipped and not others)
         if others:
             return False
         if self._paths(sighting) and not self._gone(one):
@@ -176,10 +188,10 @@ class Matcher:
 
     def _witness(self, sighting: Sighting, one: Sighting) -> bool:
         """Say whether shared timecode bears out a uid together with reel, file name, or a name that no other shot there has."""
-        if not touches(sighting, one):
+        if not states(sighting, one):
             return False
         reel = sighting.reel is not None and sighting.reel == one.reel
-        stem = sighting.stem is not None and sighting.stem == one.stem
+        stem = sighting.stem is not None and sighting.stem == one.stem and len(self.old.by_stem[one.stem]) == 1
         return reel or stem or (_same_name(sighting, one) and self._compatible(sighting, one) and not self._namesakes(sighting, one))
 
     def _namesakes(self, sighting: Sighting, one: Sighting) -> bool:
@@ -208,8 +220,9 @@ class Matcher:
             note = "its uid is that of one shot, its range exactly that of another; remove the wrong marker, or set its grain"
             return self._unsure(sighting, [target, *rivals], note, Outcome.CONFLICT)
         ranged = sighting.exact == target.exact and not any(one.exact == sighting.exact for one in rivals)
-        if rivals and not named and not ranged and self.bearers[target.placed.uid] > 1:
-            note = "several clips carry its uid, and its pictures are also another shot's; set its grain, or remove the wrong marker"
+        unclear = (bool(rivals) and not named) or not shown.known
+        if unclear and not ranged and self.bearers[target.placed.uid] > 1:
+            note = "several clips carry its uid, and its media is unknown or also another shot's; set its grain, or remove the wrong marker"
             return self._unsure(sighting, [target, *rivals], note)
         wrong = [one for one in claimed if one not in agreeing]
         note = f"another uid on it, that of {wrong[0].placed.label()}, is passed over: the media is not that shot's" if wrong else ""

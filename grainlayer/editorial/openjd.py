@@ -17,8 +17,6 @@ from grainlayer.errors import MediaError, TimelineError
 
 VERSION = "jobtemplate-2023-09"
 LONGEST_TITLE = 128
-LONGEST_RANGE = 1024
-"""Tasks that a range of one parameter may have."""
 
 
 def write_template(path: Path, timeline: Path, out: Path, order: Order, *, overwrite: bool) -> dict[str, Any]:

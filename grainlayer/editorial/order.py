@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -94,6 +95,7 @@ class Task:
     start, stop  frames delivered, indices in the media
     number       number of the first delivered picture: a sequence's own, else its place in the media's timecode
     timecode     of the first delivered picture, None where the media has none
+    rate         frames a second of a sequence whose files do not say
     stems        relative path of each layer, without suffix
     """
 
@@ -104,6 +106,7 @@ class Task:
     stop: int
     number: int
     timecode: str | None
+    rate: Fraction
     shot: Shot
     stems: Mapping[str, str]
 

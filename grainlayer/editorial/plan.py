@@ -125,6 +125,7 @@ def _job(placed: PlacedShot, edit: Path, order: Order, library: Library, overlap
         stop=used.stop,
         number=_number(placement, facts, used),
         timecode=timecode,
+        rate=placement.source.rate,
         shot=replace(shot, name=""),
         stems=stems_of(placed, order.template, path),
     )

@@ -147,11 +147,11 @@ class Catalogue:
     def __init__(self, sightings: Sequence[Sighting]) -> None:
         """Take the clips."""
         self.all = sightings
-        self.by_uid = _grouped((sighting.placed.uid, sighting) for sighting in sightings)
-        self.by_range = _grouped((sighting.exact, sighting) for sighting in sightings)
-        self.by_place = _grouped((sighting.place, sighting) for sighting in sightings)
-        self.by_stem = {stem: {one.media for one in group if one.media} for stem, group in _grouped((s.stem, s) for s in sightings).items()}
-        self.named_in = _grouped(((s.media, s.name) if s.media and s.name else None, s) for s in sightings)
+        self.by_uid = grouped((sighting.placed.uid, sighting) for sighting in sightings)
+        self.by_range = grouped((sighting.exact, sighting) for sighting in sightings)
+        self.by_place = grouped((sighting.place, sighting) for sighting in sightings)
+        self.by_stem = {stem: {one.media for one in group if one.media} for stem, group in grouped((s.stem, s) for s in sightings).items()}
+        self.named_in = grouped(((s.media, s.name) if s.media and s.name else None, s) for s in sightings)
         self.media = _lanes((sighting.media, sighting) for sighting in sightings)
         self.reels = _lanes((sighting.reel, sighting) for sighting in sightings)
         self.offline_reels = _lanes((sighting.reel, sighting) for sighting in sightings if not sighting.media)
@@ -169,8 +169,8 @@ class Catalogue:
         return self._looks.setdefault((effect, values, tuple(keys.items()), shot.profile), len(self._looks))
 
 
-def _grouped(pairs: Iterable[tuple[Key, Sighting]]) -> dict[Key, list[Sighting]]:
-    """Return clips by key; those whose key is empty are left out."""
+def grouped(pairs: Iterable[tuple[Key, Sighting]]) -> dict[Key, list[Sighting]]:
+    """Return clips by key, in order; those whose key is empty are left out."""
     found: dict[Key, list[Sighting]] = {}
     for key, sighting in pairs:
         if key:
@@ -179,4 +179,4 @@ def _grouped(pairs: Iterable[tuple[Key, Sighting]]) -> dict[Key, list[Sighting]]
 
 
 def _lanes(pairs: Iterable[tuple[str | None, Sighting]]) -> dict[str | None, Lane]:
-    return {key: Lane(group) for key, group in _grouped(pairs).items()}
+    return {key: Lane(group) for key, group in grouped(pairs).items()}

@@ -12,11 +12,11 @@ from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from grainlayer.editorial.carriers import cleaned
+from grainlayer.editorial.carriers import cleaned, is_our_effect, put_native
 from grainlayer.editorial.clips import Node, media_reference, schema_of
-from grainlayer.editorial.jsonform import shot_to_json
 from grainlayer.editorial.order import NUMBER, Order, unit_of
 from grainlayer.editorial.plan import Job, Plan
+from grainlayer.editorial.shots import Placement, Shot
 
 if TYPE_CHECKING:
     from grainlayer.editorial.timeline import Timeline
@@ -32,13 +32,13 @@ class Stacker:
     """Turn an edit into its layers.
 
     jobs   what was delivered of each clip, by Python's id() of the clip
-    shots  each clip's grain as JSON, by the same
+    shots  where each clip with grain lies, and its grain, by the same
     """
 
     order: Order
     out: Path
     jobs: Mapping[int, Job]
-    shots: Mapping[int, Node]
+    shots: Mapping[int, tuple[Placement, Shot]]
 
     def document(self, edit: Timeline) -> Node:
         """Return the delivered edit: a timeline, whatever the document was."""
@@ -83,7 +83,7 @@ class Stacker:
             return clip if layer == "base" else gap(clip)
         made = marked(cleaned(clip, native=True), layer, self.order)
         if layer == "base" and id(clip) in self.shots:
-            made = {**made, "metadata": {**made["metadata"], "grainlayer": self.shots[id(clip)]}}
+            made = with_grain(made, *self.shots[id(clip)])
         reference = self.reference(clip, job, layer)
         if "media_references" in clip:
             return {**made, "media_references": {"DEFAULT_MEDIA": reference}, "active_media_reference_key": "DEFAULT_MEDIA"}
@@ -132,6 +132,12 @@ def marked(node: Node, layer: str, order: Order) -> Node:
     return {**node, "metadata": {**(old if isinstance(old, dict) else {}), LAYER: blend_of(layer, order)}}
 
 
+def with_grain(clip: Node, placement: Placement, shot: Shot) -> Node:
+    """Return a clip that says its shot's grain in metadata and marker; without the effect, for the layers are split already."""
+    put = put_native(clip, placement, shot)
+    return {**put, "effects": [effect for effect in put["effects"] if not is_our_effect(effect)]}
+
+
 def gap(clip: Node) -> Node:
     """Return a gap as long as a clip."""
     found = clip.get("source_range") or media_reference(clip).get("available_range") or span(Fraction(0), Fraction(0), Fraction(24))
@@ -158,5 +164,5 @@ def delivered(edit: Timeline, plan: Plan, order: Order, out: Path, failed: Calla
     """Return the delivered edit's JSON; clips whose layers are not there keep their media."""
     pairs = list(zip(edit.found, edit.shots, strict=True))
     jobs = {id(f.node): plan.jobs[p.index] for f, p in pairs if p.index in plan.jobs and not failed(p.index)}
-    shots = {id(f.node): shot_to_json(p.shot, name=False) for f, p in pairs if p.shot is not None}
+    shots = {id(f.node): (p.placement, p.shot) for f, p in pairs if p.shot is not None}
     return Stacker(order, out, jobs, shots).document(edit)

@@ -9,6 +9,7 @@ report  what was done and measured
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -51,9 +52,14 @@ class Outcome:
     error: str | None = None
 
 
+THREADS = "2"
+"""Threads of a network, wherever it runs: their number tells in the last bits. GRAINLAYER_THREADS sets another for all."""
+
+
 def make_clip(task: Task, order: Order, out: Path, step: Callable[[int], None], *, overwrite: bool = False) -> Outcome:
     """Make what is missing or out of date of a clip's files. Errors of the clip are told in the outcome."""
     began = time.monotonic()
+    os.environ.setdefault("GRAINLAYER_THREADS", THREADS)
     outcome = Outcome(task.index, task.name, task.frames)
     try:
         clear_dead(out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ import opentimelineio as otio
 
 from grainlayer.editorial.shots import Shot
 from grainlayer.editorial.timeline import read_timeline, write_timeline
-from grainlayer.picture.media import Frame, MediaInfo, create_media, open_media
-from grainlayer.picture.planes import join_planes, to_image
+from grainlayer.picture.media import Frame, MediaInfo, create_media, nearest_format, open_media
+from grainlayer.picture.planes import from_image, join_planes, to_image
 from grainlayer.types import Image
 
 T, R, S = otio.opentime.RationalTime, otio.opentime.TimeRange, otio.schema
@@ -26,7 +27,7 @@ OFFSET = 86400
 
 
 def cut_media(data: Path, folder: Path) -> list[Path]:
-    """Write short, small copies of real clips; the last is a sequence of EXR files."""
+    """Write short, small copies of real clips; the last is a sequence of EXR files, and one of DPX files beside them."""
     made: list[Path] = []
     for number, name in enumerate(CLIPS):
         last = number == len(CLIPS) - 1
@@ -34,30 +35,22 @@ def cut_media(data: Path, folder: Path) -> list[Path]:
         path.parent.mkdir(exist_ok=True)
         _cut(data / "video" / f"{name}.mkv", path)
         made.append(path)
+    _cut(data / "video" / f"{CLIPS[-1]}.mkv", folder / "plate/plate.%04d.dpx")
     return made
 
 
 def _cut(source: Path, path: Path) -> None:
     with open_media(source) as reader:
         form, info = reader.info.format, reader.info
-        wide = path.suffix == ".exr"
-        from grainlayer.picture.media import nearest_format
-
         stored = nearest_format(path, "ffv1", form)
-        like = MediaInfo(path, "movie", WIDTH, HEIGHT, stored, info.tags, otio_rate(), 1 / otio_rate(), first_number=1001)
+        like = MediaInfo(path, "movie", WIDTH, HEIGHT, stored, info.tags, Fraction(RATE), Fraction(1, RATE), first_number=1001)
         with create_media(path, codec="ffv1", like=like, format=stored) as writer:
             for index, frame in enumerate(reader.frames(0, FRAMES)):
                 planes = tuple(np.ascontiguousarray(plane[40 : 40 + HEIGHT, 60 : 60 + WIDTH]) for plane in frame.planes)
-                if wide:
+                if stored != form:
                     image = to_image(planes, form, info.tags)
-                    planes = tuple(np.ascontiguousarray(image[:, :, channel].astype(stored.dtype)) for channel in range(3))
+                    planes = from_image(image, stored, info.tags)
                 writer.write(Frame(planes, index, index, 1))
-
-
-def otio_rate() -> Any:
-    from fractions import Fraction
-
-    return Fraction(RATE)
 
 
 def span(start: float, frames: float) -> otio.opentime.TimeRange:
@@ -65,23 +58,23 @@ def span(start: float, frames: float) -> otio.opentime.TimeRange:
 
 
 def reference(path: Path) -> Any:
-    if path.suffix != ".exr":
+    if path.suffix == ".mkv":
         return S.ExternalReference(path.name, span(OFFSET, FRAMES))
-    made = S.ImageSequenceReference("plate/", "plate.", ".exr", 1001, 1, RATE, 4)
+    made = S.ImageSequenceReference("plate/", "plate.", path.suffix, 1001, 1, RATE, 4)
     made.available_range = span(1001, FRAMES)
     return made
 
 
 def clip(name: str, path: Path, start: int, frames: int, *effects: Any) -> Any:
-    first = 1001 if path.suffix == ".exr" else OFFSET
+    first = OFFSET if path.suffix == ".mkv" else 1001
     made = S.Clip(name, reference(path), span(first + start, frames))
     made.effects.extend(effects)
     return made
 
 
-def twelve_shots(media: list[Path], folder: Path) -> Path:
+def twelve_shots(media: list[Path], folder: Path, plates: str = ".exr") -> Path:
     """Write the edit: gaps, retimes, a freeze, a dissolve, stacked tracks, a nested stack, shared and overlapping ranges, a sequence."""
-    a, b, c, d, e, plate = media
+    a, b, c, d, e, plate = (*media[:-1], media[-1].with_suffix(plates))
     v1, v2 = S.Track("V1"), S.Track("V2")
     dissolve = S.Transition("dissolve", S.TransitionTypes.SMPTE_Dissolve, T(1, RATE), T(2, RATE))
     v1.append(clip("SH010", a, 0, 6))
@@ -104,12 +97,12 @@ def twelve_shots(media: list[Path], folder: Path) -> Path:
     v2.append(clip("SH120", e, 4, 6))
     line = S.Timeline("twelve", global_start_time=T(OFFSET, RATE))
     line.tracks.extend([v1, v2])
-    path = folder / "twelve.otio"
+    path = folder / f"twelve{plates}.otio"
     otio.adapters.write_to_file(line, str(path))
     return path
 
 
-def some_shots(media: list[Path], folder: Path, name: str, count: int = 4) -> Path:
+def some_shots(media: list[Path], folder: Path, name: str, count: int = 3) -> Path:
     """Write an edit of so many plain clips."""
     line = S.Timeline(name)
     line.tracks.append(S.Track("V1", [clip(f"S{number}", path, 1, 6) for number, path in enumerate(media[:count])]))

@@ -19,6 +19,9 @@ import pytest
 
 from grainlayer.codec.container import read_stream
 from grainlayer.codec.stream import unpack
+from grainlayer.editorial.order import Order
+from grainlayer.editorial.plan import make_plan
+from grainlayer.editorial.timeline import read_timeline
 from tests.system import deliveries as d
 from tests.system.footage import fails, report, run
 
@@ -66,7 +69,7 @@ def timeline_at(path: Path) -> Any:
 
 def compare_stacks(twelve: Path, out: Path, tolerance: float) -> float:
     """Hold the delivered edit against the original, picture by picture; return the worst difference."""
-    original, layers = timeline_at(twelve), timeline_at(out / "twelve_layers.otio")
+    original, layers = timeline_at(twelve), timeline_at(out / f"{twelve.stem}_layers.otio")
     worst, pictures = 0.0, 0
     length = int(max(track.duration().value for track in original.video_tracks()))
     assert max(track.duration().value for track in layers.video_tracks()) == length
@@ -90,8 +93,8 @@ def test_float_layers_stack_back_to_the_source(twelve: Path, float_layers: Path)
         assert facts["frames"] == clip["range"][1] - clip["range"][0]
 
 
-def test_lossless_layers_stack_back_to_the_source_exactly(twelve: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
+def test_lossless_layers_stack_back_to_the_source_exactly(media: list[Path], folder: Path, tmp_path: Path) -> None:
+    out, twelve = tmp_path / "out", d.twelve_shots(media, folder, ".dpx")
     facts = report("deliver", twelve, "-o", out, *FFV1, "--layers", "base,grain,stream")
     assert facts["worst_steps"] <= 0.5
     compare_stacks(twelve, out, 2**-12)
@@ -100,7 +103,7 @@ def test_lossless_layers_stack_back_to_the_source_exactly(twelve: Path, tmp_path
 
 
 def test_the_delivered_edit_is_one_that_editors_open(float_layers: Path) -> None:
-    layers = timeline_at(float_layers / "twelve_layers.otio")
+    layers = timeline_at(float_layers / "twelve.exr_layers.otio")
     names = [track.name for track in layers.video_tracks()]
     assert names == ["V1 base", "V1 grain", "V1 result", "V2 base", "V2 grain", "V2 result"]
     assert [track.enabled for track in layers.video_tracks()] == [True, True, False] * 2
@@ -112,18 +115,17 @@ def test_the_delivered_edit_is_one_that_editors_open(float_layers: Path) -> None
     assert layers.global_start_time.value == d.OFFSET
 
 
-def test_ranges_hold_transitions_retimes_and_handles(float_layers: Path, twelve: Path, tmp_path: Path) -> None:
+def test_ranges_hold_transitions_retimes_and_handles(float_layers: Path, twelve: Path) -> None:
     ranges = {clip["name"]: clip["range"] for clip in d.manifest(float_layers)["clips"]}
     assert ranges["SH010"] == ranges["SH080"] == [0, 6]
     assert ranges["SH030"] == [2, 10]
     assert ranges["SH040"] == [1, 8]
     assert ranges["SH050"] == [0, 8]
     assert ranges["SH060"] == [4, 5]
-    out = tmp_path / "handles"
-    facts = report("deliver", twelve, "-o", out, "--layers", "stream", "--handles", "3")
-    held = {clip["name"]: clip["range"] for clip in d.manifest(out)["clips"]}
-    assert not facts["failures"]
-    assert (held["SH010"], held["SH030"], held["SH060"]) == ([0, 9], [0, 10], [1, 8])
+    plan = make_plan(read_timeline(twelve), Order(handles=3))
+    held = {task.name: (task.start, task.stop) for task in plan.tasks}
+    assert not plan.failures
+    assert (held["SH010"], held["SH030"], held["SH060"]) == ((0, 9), (0, 10), (1, 8))
 
 
 def test_the_manifest_names_every_file(float_layers: Path) -> None:
@@ -145,8 +147,11 @@ def test_regrading_renders_only_what_depends_on_it(edit: Path, tmp_path: Path) -
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {"002_S1_result.mkv", "002_S1_report.json", "edit_layers.otio", "manifest.json"}
     now = [clip["digests"] for clip in d.manifest(out)["clips"]]
-    assert [a == b for a, b in zip(digests, now, strict=True)] == [True, False, True, True]
+    assert [a == b for a, b in zip(digests, now, strict=True)] == [True, False, True]
     assert {key for key in now[1] if now[1][key] != digests[1][key]} == {"result", "report"}
+
+    graded = read_timeline(out / "edit_layers.otio").shots.with_grain()
+    assert [(placed.name, placed.shot.params.grain_amount) for placed in graded if placed.shot] == [("S1", 0.5)]
 
     d.grade(edit, "S1", grain_seed=7)
     facts = report("deliver", edit, "-o", out, *FFV1)
@@ -214,13 +219,13 @@ def test_missing_media_and_strange_clips_are_named_and_the_rest_goes_on(edit: Pa
     facts = json.loads(done.stdout.splitlines()[-1])
     assert done.returncode == 1
     assert [name in done.stderr for name in ("GONE", "NOTHING", "BEYOND")] == [True] * 3
-    assert len(facts["failures"]) == 3 and facts["done"]["split"] == 4
+    assert len(facts["failures"]) == 3 and facts["done"]["split"] == 3
     assert any("OFF" in problem for problem in facts["problems"])
     layers = timeline_at(tmp_path / "out" / "edit_layers.otio")
     base, grain = layers.video_tracks()
     assert base.duration() == grain.duration() == track.duration()
-    assert base[4].media_reference.target_url == "gone.mkv"
-    assert isinstance(grain[4], otio.schema.Gap)
+    assert base[3].media_reference.target_url == "gone.mkv"
+    assert isinstance(grain[3], otio.schema.Gap)
 
 
 def test_a_bare_clip_is_delivered(media: list[Path], folder: Path, tmp_path: Path) -> None:
@@ -294,7 +299,7 @@ def test_an_open_job_description_is_accepted_and_run(edit: Path, tmp_path: Path)
         pytest.skip("openjd-cli is not installed")
     whole, out, job = tmp_path / "whole", tmp_path / "out", tmp_path / "job.json"
     report("deliver", edit, "-o", whole, *FFV1)
-    assert report("deliver", edit, "-o", out, *FFV1, "--openjd", job)["tasks"] == 4
+    assert report("deliver", edit, "-o", out, *FFV1, "--openjd", job)["tasks"] == 3
     for words in (["check", job], ["run", job]):
         done = subprocess.run([program, *words], capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stdout + done.stderr
