@@ -136,7 +136,7 @@ class Matcher:
         return {path: paths for path, paths in found.items() if paths}
 
     def _namesake_path(self, sighting: Sighting) -> set[str]:
-        """Return the old path that alone had a new path's file name and is gone, if every clip of the new path shows some of its pictures."""
+        """Return the old path that alone had a new path's file name and is gone, if every clip of the new one shows pictures of it."""
         known = {path for path in self.old.by_stem.get(sighting.stem, ()) if path}
         sharing = self.by_new_stem.get(sighting.stem, [])
         if len(known) != 1 or known & self.in_use or len({one.media for one in sharing}) > 1:

@@ -203,6 +203,31 @@ def test_a_copied_uid_among_overlapping_takes_is_reported_unless_the_range_tells
     assert outcomes(report) == ["uid", Outcome.AMBIGUOUS, Outcome.CONFLICT]
 
 
+def test_a_marker_copied_onto_an_unused_part_of_the_media_is_no_slip() -> None:
+    report = matched(OLD, cut(seen("SH010", DAY, 100, uid="a"), seen("SH010", DAY + 9000, 50, uid="a")))
+    assert outcomes(report) == ["uid", Outcome.CONFLICT]
+    assert outcomes(matched(OLD, cut(seen("renamed", DAY + 9000, 50, uid="a")))) == [Outcome.CONFLICT]
+
+
+def test_a_carrier_of_unknown_media_contests_a_uid_too() -> None:
+    old = cut(seen("Clip", DAY, 100, uid="a"), seen("Clip", DAY, 100, uid="b"))
+    report = matched(old, cut(seen("Clip", DAY, 100, uid="a"), seen("Clip", DAY, 120, "/proxy/5.mp4", "a")))
+    assert outcomes(report) == [Outcome.AMBIGUOUS, Outcome.CONFLICT]
+
+
+def test_a_file_name_by_accident_relinks_nothing() -> None:
+    old = cut(seen("x", DAY, 100, "/m/1.mxf", "a"), seen("y", 9 * DAY, 100, "/m/2.mxf", "b"))
+    report = matched(old, cut(seen("z", 9 * DAY, 100, "/proxy/1.mp4", "a"), seen("y", 9 * DAY, 100, "/m/2.mxf", "b")))
+    assert outcomes(report) == [Outcome.CONFLICT, "uid"]
+    cards = cut(seen("x", DAY, 100, "/card1/A001.mov", "a"), seen("y", DAY, 100, "/card2/A001.mov", "b"))
+    assert outcomes(matched(cards, cut(seen("z", DAY + 5, 50, "/moved/A001.mov", "a")))) == [Outcome.CONFLICT]
+
+
+def test_a_ramp_bears_out_no_uid_by_pictures_that_are_not_stated() -> None:
+    old = cut(seen("x", DAY, 100, "/card1/A001.mov", "a", speed=None))
+    assert outcomes(matched(old, cut(seen("z", 5 * DAY, 50, "/moved/A001.mov", "a")))) == [Outcome.CONFLICT]
+
+
 def test_what_a_ramp_shows_is_not_guessed() -> None:
     old = cut(seen("one", DAY, 100, uid="a", speed=None))
     report = matched(old, cut(seen("x", DAY + 50, 20), seen("x", DAY + 5000, 20)))
