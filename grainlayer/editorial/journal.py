@@ -22,7 +22,7 @@ REMEMBERED = 4096
 
 
 class Journal:
-    """Keep one file a shot, `<folder>/journal/<uid>.json`. A failure is logged once and never stops a render."""
+    """Keep one file a shot, `<folder>/journal/<uid>.json`. A failure is logged once, tried again later, and never stops a render."""
 
     def __init__(self, folder: Path) -> None:
         """Take the state folder, and begin to write on a thread of its own."""
@@ -68,6 +68,8 @@ class Journal:
         try:
             write_whole(self.folder / f"{safe_name(uid)}.json", json.dumps(entry, ensure_ascii=False))
         except OSError as error:
+            with self._lock:
+                self._seen.pop(uid, None)  # the shot's next render tries again
             if not self._complained:
                 LOG.warning("The journal in %s cannot be written (%s); parameters cannot be exported.", self.folder, error)
             self._complained = True

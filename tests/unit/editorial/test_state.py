@@ -17,6 +17,7 @@ from grainlayer.errors import MediaError, ParamError
 from grainlayer.grain.stocks import stock_profile
 from grainlayer.params import Effect, ShotParams, View
 from tests.strategies import shot_params
+from tests.system.serving import until
 
 PROFILE = stock_profile("35mm 500 colour")
 
@@ -129,9 +130,20 @@ def test_the_journal_holds_the_last_values(tmp_path: Path) -> None:
     assert len(list((tmp_path / "journal").iterdir())) == 1
 
 
-def test_a_journal_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+def test_a_journal_that_cannot_be_written_complains_once_and_tries_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "journal").write_text("in the way")
     journal = Journal(tmp_path)
     for frame in range(3):
         journal.add(Effect.GRAIN_SPLIT, ShotParams(shot_uid="a", grain_amount=frame / 2), frame, "Host")
         journal.flush()
+    assert (tmp_path / "journal").read_text() == "in the way"
+    (tmp_path / "journal").unlink()
+
+    def again() -> bool | None:
+        journal.add(Effect.GRAIN_SPLIT, ShotParams(shot_uid="a", grain_amount=1.0), 3, "Host")
+        journal.flush()
+        return (tmp_path / "journal" / "a.json").exists() or None
+
+    assert until(again)
+    assert written(tmp_path, "a")["params"] == {"shot_uid": "a"}
+    assert sum("cannot be written" in record.getMessage() for record in caplog.records) == 1
