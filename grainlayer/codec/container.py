@@ -26,7 +26,7 @@ from grainlayer.codec.framing import MAGIC
 from grainlayer.errors import MediaError, StreamError
 from grainlayer.picture.decoding import Damage, open_container, packets_of, picture_stream
 from grainlayer.picture.matroska import set_sample_aspect
-from grainlayer.picture.media import Frame, MediaInfo, checked_output, open_media, write_failure
+from grainlayer.picture.media import STILL_SUFFIXES, Frame, MediaInfo, checked_output, open_media, write_failure
 from grainlayer.picture.moviewriter import Clock, Sound
 from grainlayer.picture.probing import PICTURE_KEY
 
@@ -121,12 +121,13 @@ def assemble(
 
 
 def read_stream(path: Path) -> bytes | None:
-    """Return the grain stream that a movie carries, or a file beside it; None where there is none.
+    """Return the grain stream that a movie carries, or a file beside a movie or sequence; None where there is none.
 
     `path` may also be a .grain file. Raise MediaError if the movie cannot be opened, StreamError if a file beside it cannot be read.
     """
     if path.suffix.lower() != SIDECAR:
-        found = _embedded(path)
+        is_pictures = path.is_dir() or path.suffix.lower() in STILL_SUFFIXES
+        found = None if is_pictures else _embedded(path)
         if found is not None:
             return found
         path = path.with_suffix(SIDECAR)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from grainlayer.jobs.inspect import describe
 from grainlayer.picture.media import Frame, open_media
 from tests.system.footage import clean_luma, report, run, write_movie
 
@@ -159,3 +161,13 @@ def test_models_are_listed_and_verified() -> None:
     rows = report("models")["models"]
     assert {row["id"] for row in rows} >= {"removal-default", "level-default"}
     assert all(row["state"] == "verified" for row in rows)
+
+
+@pytest.mark.parametrize("name", ["a_%04d.png", "."])
+def test_info_knows_sequences(tmp_path: Path, name: str) -> None:
+    for number in (7, 8, 9):
+        with Image.fromarray(np.full((9, 16, 3), 10 * number, np.uint8)) as picture:
+            picture.save(tmp_path / f"a_{number:04d}.png")
+    report, profiles = describe(tmp_path / name)
+    assert (report["base"]["frames"], report["base"]["width"], report["base"]["height"]) == (3, 16, 9)
+    assert profiles == []
