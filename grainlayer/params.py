@@ -341,12 +341,15 @@ class ShotParams:
     def __post_init__(self) -> None:
         """Bring every value to its own type. Raise ParamError, naming key, value and range, for the first that is not legal."""
         for param in TABLE:
-            object.__setattr__(self, param.key, param.check(getattr(self, param.key)))
+            value = getattr(self, param.key)
+            if value is not param.default:
+                object.__setattr__(self, param.key, param.check(value))
 
     def to_dict(self) -> dict[str, Value]:
         """Return the values that differ from ShotParams(), as JSON can hold them."""
-        values = ((param, getattr(self, param.key)) for param in TABLE)
-        return {p.key: str(value) if isinstance(value, str) else value for p, value in values if value != p.default}
+        pairs = ((param, getattr(self, param.key)) for param in TABLE)
+        given = ((param, value) for param, value in pairs if value is not param.default and value != param.default)
+        return {param.key: str(value) if isinstance(value, str) else value for param, value in given}
 
     @staticmethod
     def from_dict(values: Mapping[str, object]) -> ShotParams:
@@ -360,13 +363,13 @@ class ShotParams:
 
 TABLE: tuple[Param, ...] = tuple(replace(f.metadata["param"], key=f.name) for f in fields(ShotParams))
 """Every parameter, in the order in which it is shown."""
+_BY_KEY: Mapping[str, Param] = {param.key: param for param in TABLE}
 
 
 def find(key: str) -> Param:
     """Return the parameter of that key. Raise ParamError, naming the closest key, if there is none."""
-    for param in TABLE:
-        if param.key == key:
-            return param
+    if key in _BY_KEY:
+        return _BY_KEY[key]
     near = difflib.get_close_matches(str(key), [param.key for param in TABLE], 1, 0.5)
     advice = f"did you mean {near[0]}?" if near else f"the parameters are {', '.join(param.key for param in TABLE)}."
     raise ParamError(f"There is no parameter {_excerpt(key)}; {advice}")

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from grainlayer.editorial.jsonform import SCHEMA, number_to_json, shot_from_json, shot_to_json
+from grainlayer.editorial.jsonform import SCHEMA, indented, number_to_json, shot_from_json, shot_to_json
 from grainlayer.editorial.shots import Shot
 from grainlayer.errors import TimelineError
 
@@ -46,7 +46,7 @@ def companion_to_json(companion: Companion, name: str) -> str:
     facts |= {"rate": str(number_to_json(companion.rate))} if companion.rate else {}
     facts |= {"shots": [shot_to_json(shot) for shot in companion.shots.values()]}
     facts |= {"kept": [{"from": kept.source, "shot": shot_to_json(kept.shot)} for kept in companion.kept]} if companion.kept else {}
-    return json.dumps(facts, indent=1, ensure_ascii=True) + "\n"
+    return indented(facts, 1, ascii_only=True)
 
 
 def companion_from_json(text: str) -> Companion:

@@ -15,6 +15,7 @@ from typing import Any
 
 from grainlayer.editorial.carriers import PutAll, put_ale, put_all_aaf, put_each, put_edl, put_fcp7, put_fcpx, put_native, stated_rate
 from grainlayer.editorial.clips import Node, children, exact_rate, media_reference, path_of, schema_of
+from grainlayer.editorial.jsonform import indented
 from grainlayer.errors import TimelineError
 
 CONTENT = "content.otio"
@@ -175,9 +176,9 @@ def parse(data: bytes, path: Path) -> Node:
 def dump(tree: Node) -> bytes:
     """Return parsed JSON as a file's bytes, doubles with all their digits."""
     try:
-        return (json.dumps(tree, indent=4, ensure_ascii=False) + "\n").encode("utf-8")
+        return indented(tree, 4, ascii_only=False).encode("utf-8")
     except UnicodeEncodeError:
-        return (json.dumps(tree, indent=4) + "\n").encode("ascii")
+        return indented(tree, 4, ascii_only=True).encode("ascii")
 
 
 def save(tree: Node, out: Path, form: Format, source: Path, rate: Fraction) -> None:

@@ -61,7 +61,8 @@ class Shot:
         """Bring numbers to 15 digits and keyframes into order."""
         if not self.uid:
             raise ParamError("A shot needs a uid of 1 to 64 characters; leave it out and one is made.")
-        rounded: dict[str, Any] = {key: shorten(getattr(self.params, key)) for key in FLOATS} | {"shot_uid": self.uid}
+        given = ((key, getattr(self.params, key)) for key in FLOATS if getattr(self.params, key) is not getattr(DEFAULTS, key))
+        rounded: dict[str, Any] = {key: shorten(value) for key, value in given} | {"shot_uid": self.uid}
         if any(getattr(self.params, key) != value for key, value in rounded.items()):
             object.__setattr__(self, "params", replace(self.params, **rounded))
         ordered = {key: _checked_keys(key, self.keys[key]) for key in sorted(self.keys) if self.keys[key]}

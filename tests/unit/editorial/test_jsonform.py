@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from grainlayer.editorial.companion import Companion, Kept, companion_from_json, companion_path, companion_to_json, read_companion
-from grainlayer.editorial.jsonform import SCHEMA, STEPS, shot_digest, shot_from_json, shot_to_json, upgraded
+from grainlayer.editorial.jsonform import SCHEMA, STEPS, indented, shot_digest, shot_from_json, shot_to_json, upgraded
 from grainlayer.editorial.shots import Shot
 from grainlayer.errors import TimelineError
 from grainlayer.params import ShotParams
@@ -120,3 +121,14 @@ def test_a_newer_sidecar_is_refused(tmp_path: Any) -> None:
     path.write_text('{"schema": 9, "shots": "unknown"}')
     with pytest.raises(TimelineError, match=r"schema 9, .* update GrainLayer\.$"):
         read_companion(path)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inside: st.lists(inside, max_size=4) | st.dictionaries(st.text(), inside, max_size=4),
+)
+
+
+@given(value=JSON, indent=st.integers(1, 5), ascii_only=st.booleans())
+def test_indented_json_is_that_of_the_library(value: object, indent: int, ascii_only: bool) -> None:
+    assert indented(value, indent, ascii_only=ascii_only) == json.dumps(value, indent=indent, ensure_ascii=ascii_only) + "\n"
