@@ -31,6 +31,9 @@ MASTER_COMMENTS = ("mastercomment1", "mastercomment2", "mastercomment3", "master
 Path = tuple[str, ...]
 PutAll = Callable[[Sequence[Found], Sequence[Shot | None]], list[Node]]
 """Return the clips of a document with the grain of those that have some."""
+NOTE: Path = ("metadata", "Resolve_OTIO", "Note")
+MARKED: tuple[Path, ...] = (("metadata", "fcp_xml", "comment"), NOTE, ("comment",), ("name",))
+"""Where in a marker our texts may lie, the most trusted first."""
 TEXTS: tuple[Path, ...] = (("fcp_xml", "comments"), ("AAF", "UserComments"), ("ALE",), ("cmx_3600", "comments"))
 """Where in a clip's metadata our texts may lie: in objects, or in lists."""
 
@@ -77,6 +80,18 @@ def parse_text(text: str) -> tuple[Mapping[str, Any] | None, list[int] | None]:
         return None, None
 
 
+def without_ours(text: str) -> str:
+    """Return a text without our JSON: what people wrote before and after it."""
+    before, opening, _ = text.partition(OPENING)
+    if not opening:
+        return text
+    try:
+        _, length = json.JSONDecoder().raw_decode(text[len(before) :])
+    except (ValueError, RecursionError):
+        length = len(text)
+    return " ".join(filter(None, (before.strip(), text[len(before) + length :].strip())))
+
+
 def stated_rate(text: str) -> Fraction | None:
     """Return the rate that our texts in a file state, or None."""
     found = re.search(r'^\* GRAINLAYER .*"rate":"(\d{1,9}(?:/[1-9]\d{0,8})?)"\}\s*$', text, re.MULTILINE)
@@ -118,15 +133,16 @@ def _marker_texts(clip: Node) -> Iterator[tuple[str, str]]:
 
 
 def marker_texts(marker: Any) -> Iterator[str]:
-    """Yield our texts in a marker: Resolve's note, comment, name, Final Cut's comment."""
-    if not isinstance(marker, dict):
-        return
-    metadata = marker.get("metadata")
-    places: list[Any] = [marker.get("comment"), marker.get("name")]
-    for space, key in (("Resolve_OTIO", "Note"), ("fcp_xml", "comment")):
-        inside = metadata.get(space) if isinstance(metadata, dict) else None
-        places.insert(0, inside.get(key) if isinstance(inside, dict) else None)
-    yield from (text for text in places if is_ours(text))
+    """Yield our texts in a marker: Final Cut's comment, Resolve's note, comment, name."""
+    yield from (text for path in MARKED if is_ours(text := _at(marker, path)))
+
+
+def _bare_marker(marker: Node) -> Node:
+    """Return a marker without our texts; what people wrote beside them stays."""
+    for path in MARKED:
+        if is_ours(_at(marker, path)):
+            marker = placed(marker, path, without_ours(_at(marker, path)))
+    return marker
 
 
 def _comment_texts(clip: Node) -> Iterator[tuple[str, str]]:
@@ -162,16 +178,27 @@ def cleaned(clip: Node, *, native: bool = False) -> Node:
     for path in TEXTS:
         inside = _at(clip.get("metadata"), path)
         if isinstance(inside, list) and any(is_ours(text) for text in inside):
-            clip = placed(clip, ("metadata", *path), [text for text in inside if not is_ours(text)])
+            clip = placed(clip, ("metadata", *path), [_bare(text) for text in inside if not _only_ours(text)])
         if isinstance(inside, dict) and any(is_ours(text) for text in inside.values()):
-            clip = placed(clip, ("metadata", *path), {key: text for key, text in inside.items() if not is_ours(text)})
+            kept = {key: _bare(text) for key, text in inside.items() if not _only_ours(text)}
+            clip = placed(clip, ("metadata", *path), kept)
     return _without_native(clip) if native else clip
+
+
+def _bare(text: Any) -> Any:
+    return without_ours(text) if is_ours(text) else text
+
+
+def _only_ours(text: Any) -> bool:
+    """Say whether a comment is our JSON and nothing else but the word before it."""
+    return is_ours(text) and without_ours(text).lstrip("* ") in ("", COLUMN.upper())
 
 
 def _without_native(clip: Node) -> Node:
     markers, effects, metadata = clip.get("markers"), clip.get("effects"), clip.get("metadata")
     if isinstance(markers, list) and any(any(marker_texts(marker)) for marker in markers):
-        clip = {**clip, "markers": [marker for marker in markers if not any(marker_texts(marker))]}
+        bare = [(marker, _bare_marker(marker) if any(marker_texts(marker)) else marker) for marker in markers]
+        clip = {**clip, "markers": [left for marker, left in bare if left is marker or _says_more(left)]}
     if isinstance(effects, list) and any(is_our_effect(effect) for effect in effects):
         clip = {**clip, "effects": [effect for effect in effects if not is_our_effect(effect)]}
     if isinstance(metadata, dict) and NAMESPACE in metadata:
@@ -179,12 +206,21 @@ def _without_native(clip: Node) -> Node:
     return clip
 
 
+def _says_more(bare: Node) -> bool:
+    """Say whether people wrote into a marker of ours."""
+    texts = [_at(bare, path) for path in MARKED]
+    return any(isinstance(text, str) and text.strip() not in ("", COLUMN) for text in texts)
+
+
 def put_native(clip: Node, placement: Placement, shot: Shot) -> Node:
     """Return a clip with our effect, the same in its metadata, and uid and parameters in a marker's note, which Resolve keeps."""
     clip = put_metadata(clip, shot)
     markers = list(clip.get("markers") or [])
     noted = next((place for place, marker in enumerate(markers) if any(marker_texts(marker))), len(markers))
-    markers[noted : noted + 1] = [_marker(markers[noted] if noted < len(markers) else {}, placement, text_of(shot, LONGEST_NOTE))]
+    old = _bare_marker(markers[noted]) if noted < len(markers) else {}
+    said = str(_at(old, NOTE) or "")[: LONGEST_NOTE // 4]
+    text = text_of(shot, LONGEST_NOTE - len(f"{said} ".encode()))
+    markers[noted : noted + 1] = [_marker(old, placement, f"{said} {text}".lstrip())]
     return {**clip, "markers": markers}
 
 
@@ -210,9 +246,10 @@ def _marker(old: Node, placement: Placement, note: str, name: str = COLUMN) -> N
     span = {"OTIO_SCHEMA": "TimeRange.1", "duration": one, "start_time": start}
     fresh = {"OTIO_SCHEMA": "Marker.2", "metadata": {}, "name": name, "color": "PURPLE", "marked_range": span, "comment": ""}
     marker = {**fresh, **old}
+    marker = marker if marker["name"] else {**marker, "name": name}
     keywords = _at(marker.get("metadata"), ("Resolve_OTIO", "Keywords"))
     marker = placed(marker, ("metadata", "Resolve_OTIO", "Keywords"), keywords if isinstance(keywords, list) else [])
-    return placed(marker, ("metadata", "Resolve_OTIO", "Note"), note)
+    return placed(marker, NOTE, note)
 
 
 def put_fcp7(clip: Node, placement: Placement, shot: Shot) -> Node:

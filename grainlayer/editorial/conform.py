@@ -18,6 +18,7 @@ from grainlayer.editorial.carriers import cleaned, replaced, take
 from grainlayer.editorial.clips import Found
 from grainlayer.editorial.companion import Companion, Kept
 from grainlayer.editorial.conform_report import Report, Row
+from grainlayer.editorial.formats import states_no_rate
 from grainlayer.editorial.matching import Claims, Finding, Outcome, match
 from grainlayer.editorial.shots import PlacedShot, Placement, Shot, ShotList, differing, new_uid
 from grainlayer.editorial.sightings import Sighting, overlap, plain_path, sight
@@ -155,16 +156,18 @@ def conform_files(
 ) -> Report:
     """Write the new edit with the old one's grain, and its sidecar; return what became of every clip.
 
-    rate  frames a second, for formats that do not state it
+    rate  frames a second, for formats that do not state it; otherwise they are taken to have the other edit's
     The clips whose shot is not certain are written without any grain of ours: neither values nor uid. The sidecar also keeps shots that
     the new edit lacks, and the values of the new edit where they differ. Raise TimelineError, in one sentence, if a file cannot be used.
     """
-    before, after = read_timeline(old, rate=rate), read_timeline(new, rate=rate)
+    before = read_timeline(old, rate=rate, likely=lambda: None if states_no_rate(new) else read_timeline(new).shots.rate)
+    after = read_timeline(new, rate=rate, likely=lambda: before.shots.rate)
     claims = {index: _carried_uids(found) for index, found in enumerate(after.found, 1)}
     report = conform(before.shots, after.shots, claims, mint)
     written = write_timeline(_graded(before, after, report), out, overwrite=overwrite)
-    open_ = tuple(str(conflict) for conflict in before.shots.conflicts)
-    return replace(report, problems=(*open_, *_unsettled(after.shots), *written.problems))
+    strange = [f"{old.name}: {text}" for text in (*before.shots.problems, *before.shots.conflicts)]
+    strange += [f"{new.name}: {text}" for text in (*_unsettled(after.shots), *after.shots.conflicts)]
+    return replace(report, problems=(*strange, *written.problems))
 
 
 def _unsettled(shots: ShotList) -> tuple[str, ...]:

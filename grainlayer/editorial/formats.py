@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from grainlayer.editorial.carriers import PutAll, put_ale, put_all_aaf, put_each, put_edl, put_fcp7, put_fcpx, put_native, stated_rate
-from grainlayer.editorial.clips import Node, children, exact_rate, media_reference, path_of, schema_of
+from grainlayer.editorial.clips import DEFAULT_RATE, Node, children, exact_rate, media_reference, path_of, schema_of
 from grainlayer.editorial.jsonform import indented
 from grainlayer.errors import TimelineError
 
@@ -162,6 +162,16 @@ def _from_bundle(path: Path) -> bytes:
         raise TimelineError(f"{path.name} is no OTIO bundle ({error}); export it again.") from error
 
 
+def states_no_rate(path: Path) -> bool:
+    """Say whether a file is of a format that does not state its rate."""
+    return format_named(path) is EDL
+
+
+def own_rate(path: Path) -> Fraction | None:
+    """Return the rate that our comments state in a file of such a format, or None. Raise TimelineError if it cannot be read."""
+    return stated_rate(_read(path, path).decode("utf-8", "replace")) if states_no_rate(path) and path.is_file() else None
+
+
 def parse(data: bytes, path: Path) -> Node:
     """Return OTIO's own JSON, parsed: numbers as the file has them, keys in its order. Raise TimelineError if it is none."""
     try:
@@ -277,12 +287,10 @@ def _by_adapter(path: Path, form: Format, rate: Fraction | None) -> Node:
     if form is FCPX and b'frameDuration="1001/' in _read(path, path):
         raise TimelineError(_ntsc(path.name, "read"))
     adapter = _adapter(form, path.name)
-    if form is EDL and rate is None:
-        rate = stated_rate(_read(path, path).decode("utf-8", "replace"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = adapter.read_from_file(str(path), hook_function_argument_map=OURSELVES, **_options(form.reading, rate or Fraction(24)))
+            found = adapter.read_from_file(str(path), hook_function_argument_map=OURSELVES, **_options(form.reading, rate or DEFAULT_RATE))
         return json.loads(found.to_json_string())
     except Exception as error:
         advice = "say its rate with --rate, or export it again" if form is EDL else "export it again, or as OTIO"

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Literal
 
 from grainlayer.editorial.carriers import Carried, replaced, take
-from grainlayer.editorial.clips import Found, Node, find_clips
+from grainlayer.editorial.clips import DEFAULT_RATE, Found, Node, find_clips
 from grainlayer.editorial.companion import Companion, Kept, companion_path, companion_to_json, read_companion
-from grainlayer.editorial.formats import BUNDLES, NATIVE, Format, format_for_output, load, save
+from grainlayer.editorial.formats import BUNDLES, NATIVE, Format, format_for_output, load, own_rate, save, states_no_rate
 from grainlayer.editorial.jsonform import SCHEMA, shot_digest, shot_from_json
 from grainlayer.editorial.shots import Conflict, PlacedShot, Shot, ShotList, new_uid
 from grainlayer.errors import TimelineError
@@ -32,6 +32,7 @@ from grainlayer.errors import TimelineError
 Prefer = Literal["sidecar", "file"]
 """Which of the two is used where they differ."""
 SIDECAR = "the sidecar"
+GUESSED = "{name} does not state its rate, and {rate:g} frames a second were taken; if that is wrong, say the right one with --rate."
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,22 @@ class Timeline:
         return {placed.uid: placed.index for placed in reversed(self.shots.shots)}
 
     def changed(self, changes: Mapping[int, Shot]) -> Timeline:
-        """Return the edit with the grain of the clips of those numbers set; their conflicts are settled by it."""
+        """Return the edit with the grain of the clips of those numbers set; their conflicts are settled by it.
+
+        Copies of a clip that is set, which share its uid, keep the grain that they have, under uids of their own.
+        """
+        changes = {**self._copies(changes), **changes}
         shots = tuple(_with_shot(placed, changes.get(placed.index)) for placed in self.shots)
         uids = {shot.uid for shot in changes.values()}
         left = tuple(conflict for conflict in self.shots.conflicts if conflict.uid not in uids)
         kept = remember(self.companion.kept, self.shots.conflicts)
         listed = replace(self.shots, shots=shots, conflicts=left)
         return replace(self, shots=listed, companion=replace(self.companion, kept=kept), set_=self.set_ | set(changes))
+
+    def _copies(self, changes: Mapping[int, Shot]) -> Mapping[int, Shot]:
+        uids = {shot.uid for shot in changes.values()}
+        left = (placed for placed in self.shots.with_grain() if placed.index not in changes and placed.uid in uids)
+        return {placed.index: replace(placed.shot, uid=new_uid()) for placed in left if placed.shot}
 
 
 def _with_shot(placed: PlacedShot, shot: Shot | None) -> PlacedShot:
@@ -84,20 +94,35 @@ def remember(kept: tuple[Kept, ...], conflicts: Iterable[Conflict]) -> tuple[Kep
     return tuple(found)
 
 
-def read_timeline(path: Path, *, sidecar: Path | None = None, prefer: Prefer = "sidecar", rate: Fraction | None = None) -> Timeline:
+def read_timeline(
+    path: Path,
+    *,
+    sidecar: Path | None = None,
+    prefer: Prefer = "sidecar",
+    rate: Fraction | None = None,
+    likely: Callable[[], Fraction | None] = lambda: None,
+) -> Timeline:
     """Read an edit of any format with the grain of its clips.
 
     sidecar  <timeline>.grain.json beside the edit, unless another is named
     prefer   which is used where sidecar and file differ
-    rate     frames a second, for formats that do not state it; the sidecar's otherwise, else 24
+    rate     frames a second, for formats that do not state it; otherwise the sidecar's, that of our own comments, what `likely` says, 24
     Raise TimelineError, in one sentence, if the file cannot be used, or if it or the sidecar is newer than this program.
     """
     if sidecar is not None and not sidecar.exists():
         raise TimelineError(f"There is no sidecar {sidecar}; check the path.")
     companion = read_companion(sidecar or companion_path(path))
-    rate = rate or companion.rate
+    rate = rate or companion.rate or own_rate(path)
+    guessed = rate is None and states_no_rate(path)
+    if guessed:
+        rate = likely() or DEFAULT_RATE
     tree, form = load(path, rate)
-    return understand(tree, form, path, companion, prefer)
+    edit = understand(tree, form, path, companion, prefer)
+    return _with_problem(edit, GUESSED.format(name=path.name, rate=float(edit.shots.rate))) if guessed else edit
+
+
+def _with_problem(edit: Timeline, problem: str) -> Timeline:
+    return replace(edit, shots=replace(edit.shots, problems=(*edit.shots.problems, problem)))
 
 
 def understand(tree: Node, form: Format, path: Path, companion: Companion, prefer: Prefer = "sidecar") -> Timeline:

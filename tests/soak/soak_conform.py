@@ -432,15 +432,27 @@ def turn(seed: int, number: int, result: Result) -> None:
     report = conform(old, new, claims)
     result.seconds += time.perf_counter() - began
     for piece, placed, at in zip(order, new, range(len(order)), strict=True):
-        truth = None if piece.truth is None else cut.shots[piece.truth]
-        fault = judge(report, at, piece, truth, numbers.get(piece.truth), result.counts)
+        truth, was = (None, None) if piece.truth is None else (cut.shots[piece.truth], cut.old[piece.truth])
+        fault = judge(report, at, piece, was, truth, numbers.get(piece.truth), result.counts)
         if fault:
             result.faults.append(f"turn {number}, clip {placed.index}: {fault}: {report.rows[at]}")
     given = Counter(placed.uid for placed in report.shots if placed.shot)
     result.faults += [f"turn {number}: the uid {uid} was given {times} times" for uid, times in given.items() if times > 1]
 
 
-def judge(report: Report, at: int, piece: Piece, truth: Shot | None, number: int | None, counts: Counter[str]) -> str:
+def _missed(outcome: Outcome, piece: Piece, truth: Shot | None, carried: bool, old: Piece | None) -> str:
+    """Return what is wrong with a clip that got no grain and was not reported as doubtful either."""
+    if truth is None or old is None:
+        return ""
+    if outcome is Outcome.BARE:
+        return "it was called bare"
+    if carried:
+        return "it carries its uid and was called new"
+    same = piece.media is not None and (piece.media, piece.shown) == (old.media, old.shown)
+    return "it shows its shot's very pictures and was called new" if same else ""
+
+
+def judge(report: Report, at: int, piece: Piece, old: Piece | None, truth: Shot | None, number: int | None, counts: Counter[str]) -> str:
     """Count what became of a clip, and return what was wrong with it."""
     row, shot = report.rows[at], report.shots.shots[at].shot
     kind = "with grain" if truth else "new" if piece.truth is None else "without grain"
@@ -453,7 +465,7 @@ def judge(report: Report, at: int, piece: Piece, truth: Shot | None, number: int
     if row.outcome is Outcome.OWN:
         return "" if shot and piece.truth is None and (piece.meta or "").startswith("own") else "it kept grain that is not its own"
     if shot is None:
-        return "it was called bare" if row.outcome is Outcome.BARE and truth else ""
+        return _missed(row.outcome, piece, truth, bool(carried), old)
     if truth is None:
         return "it got grain and had none"
     return "" if shot.grain()[1].grain_seed == truth.params.grain_seed else "it got another shot's grain"

@@ -20,6 +20,7 @@ import pytest
 from grainlayer.cli import main
 from grainlayer.editorial.carriers import cleaned
 from grainlayer.editorial.clips import find_clips
+from grainlayer.editorial.conform import conform_files
 from grainlayer.editorial.formats import BUNDLES, FCPX, FOLDER, FORMATS, NATIVE, ZIPPED, Format, parse
 from grainlayer.editorial.shots import UNKEYED, Shot
 from grainlayer.editorial.timeline import Timeline, read_timeline, write_timeline
@@ -91,6 +92,17 @@ def test_every_format_keeps_all_parameters_and_keyframes_of_200_clips(form: Form
     assert (form.loses == "") == ([p.shot for p in again.shots] == [p.shot for p in edit.shots])
 
 
+@pytest.mark.parametrize("form", OTHERS, ids=lambda form: form.key)
+def test_conform_brings_back_the_grain_of_200_clips_from_every_format(form: Format, tmp_path: Path) -> None:
+    """By what the format carries, and where a program in between kept nothing of ours by what the clips show."""
+    edit = graded(tmp_path, long_edit(CLIPS))
+    old = write_timeline(edit, tmp_path / "old.otio").path
+    for name, source in (("carried", edit), ("bare", opened(tmp_path, long_edit(CLIPS), "plain.otio"))):
+        new = without_sidecar(write_timeline(source, tmp_path / f"{name}{form.suffixes[0]}").path)
+        report = conform_files(old, new, tmp_path / f"{name}_graded.otio")
+        assert grain(read_timeline(tmp_path / f"{name}_graded.otio")) == grain(edit), report.in_words()
+
+
 @pytest.mark.parametrize("form", BUNDLES, ids=lambda form: form.key)
 def test_bundles_keep_everything_and_turn_into_each_other(form: Format, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
@@ -142,9 +154,13 @@ def test_final_cut_pro_x_of_a_broadcast_rate_is_refused_both_ways(tmp_path: Path
         read_timeline(tmp_path / "in.fcpxml")
 
 
-def test_one_format_after_another_leaves_no_stale_grain(tmp_path: Path) -> None:
-    edit = graded(tmp_path, long_edit(4))
-    for step, suffix in enumerate((".xml", ".otio", ".fcpxml", ".aaf", ".otio", ".xml", ".edl", ".otio")):
+@pytest.mark.parametrize("one", OTHERS, ids=lambda form: form.key)
+@pytest.mark.parametrize("other", OTHERS, ids=lambda form: form.key)
+def test_one_format_after_another_leaves_no_stale_grain(one: Format, other: Format, tmp_path: Path) -> None:
+    """EDL and ALE do not state what AAF and Final Cut need of media, and an ALE has no tracks: from these the way leads to OTIO only."""
+    edit = graded(tmp_path, long_edit(2))
+    direct = one.key not in ("cmx_3600", "ale") or other is one
+    for step, suffix in enumerate((one.suffixes[0], *([other.suffixes[0]] if direct else []), ".otio", ".otio")):
         first = edit.shots.shots[0]
         edit = edit.changed({1: edit.shot_of(first).changed({"grain_amount": step / 10})})
         edit = read_timeline(without_sidecar(write_timeline(edit, tmp_path / f"step{step}{suffix}").path))

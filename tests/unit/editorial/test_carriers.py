@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -23,6 +24,7 @@ from grainlayer.editorial.carriers import (
     stated_rate,
     take,
     text_of,
+    without_ours,
 )
 from grainlayer.editorial.clips import Found, find_clips
 from grainlayer.editorial.jsonform import shot_from_json
@@ -155,3 +157,24 @@ def test_an_edl_states_its_rate_in_our_comments() -> None:
     text = put(put_edl, clip("a", 0, 5, rate=24000 / 1001))["metadata"]["cmx_3600"]["comments"][0]
     assert stated_rate(f"001 A\n* {text}\n") == Fraction(24000, 1001)
     assert stated_rate("* GRAINLAYER x") is None
+
+
+def test_what_people_wrote_beside_our_text_stays() -> None:
+    """In a marker's note, name and comment, and in other programs' comments; ours is replaced, and comes off alone."""
+    node = put(put_native, clip("a", 100, 10))
+    marker = node["markers"][0]
+    marker["metadata"]["Resolve_OTIO"]["Note"] = "For Ann: " + marker["metadata"]["Resolve_OTIO"]["Note"] + " ask Bob"
+    marker["name"] = f"see here {text_of(SHOT)}"
+    other = replace(SHOT, params=replace(SHOT.params, grain_amount=0.125))
+    again = put(put_native, node, other)
+    assert all(shot.grain() == other.grain() for _, shot in taken(again))
+    note = again["markers"][0]["metadata"]["Resolve_OTIO"]["Note"]
+    assert note.startswith("For Ann: ask Bob {")
+    assert again["markers"][0]["name"] == "see here"
+    left = cleaned(again, native=True)["markers"]
+    assert [(one["name"], one["metadata"]["Resolve_OTIO"]["Note"]) for one in left] == [("see here", "For Ann: ask Bob")]
+    edl = put(put_edl, clip("a", 100, 10))
+    edl["metadata"]["cmx_3600"]["comments"].append(f"REMEMBER {text_of(SHOT)}")
+    assert cleaned(edl)["metadata"]["cmx_3600"]["comments"] == ["REMEMBER"]
+    assert without_ours('{"grainlayer": damaged') == ""
+    assert without_ours("nothing of ours") == "nothing of ours"

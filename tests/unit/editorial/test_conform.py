@@ -22,7 +22,7 @@ from grainlayer.editorial.sightings import Sighting, overlap, plain_path
 from grainlayer.editorial.timeline import read_timeline, write_timeline
 from grainlayer.errors import TimelineError
 from grainlayer.params import ShotParams
-from tests.edits import Node, clip, gap, opened, timeline, track, write
+from tests.edits import Node, clip, gap, opened, span, timeline, track, write
 
 DAY = 86400
 """Frames of an hour at 24 a second."""
@@ -306,9 +306,9 @@ def test_the_report_is_whole_in_words_and_in_json() -> None:
     assert [one["uid"] for one in facts["deleted"]] == ["b", "d"]
 
 
-def graded(folder: Path, items: list[Node], name: str = "old.otio") -> Path:
+def graded(folder: Path, items: list[Node], name: str = "old.otio", **where: float) -> Path:
     """Write an edit of which every clip has grain, and its sidecar."""
-    edit = opened(folder, timeline(track(items)), f"plain_{name}")
+    edit = opened(folder, timeline(track(items), **where), f"plain_{name}")
     changes = {p.index: replace(edit.shot_of(p), uid=f"uid{p.index}").changed({"grain_amount": p.index / 10}) for p in edit.shots}
     return write_timeline(edit.changed(changes), folder / name).path
 
@@ -387,3 +387,38 @@ def test_the_command_writes_reports_and_refuses(tmp_path: Path) -> None:
         CliRunner().invoke(conform_command, args, catch_exceptions=False)
     again = CliRunner().invoke(conform_command, [*args, "--overwrite"], catch_exceptions=False)
     assert again.output.startswith("1 of 2 clips have their grain")
+
+
+@pytest.mark.parametrize("rate", ["24000/1001", "25", "30"])
+@pytest.mark.parametrize("first", ["old", "new"])
+def test_a_cut_that_states_no_rate_is_read_at_the_other_ones(rate: str, first: str, tmp_path: Path) -> None:
+    """Clips of one tape, all of one name, as editors' lists have them: at a wrong rate each would be its neighbour."""
+    number = float(Fraction(rate))
+    start = round(number) * 3600
+    items = [clip("A001", start + 40 * n, 40, "/media/A001.mov", number) for n in range(6)]
+    for item in items:
+        item["media_references"]["DEFAULT_MEDIA"]["available_range"] = span(start, 1000, number)
+        item["metadata"] = {"cmx_3600": {"reel": "A001"}}
+    (tmp_path / "a").mkdir()
+    whole = graded(tmp_path, items, start=start, rate=number)
+    edl = write_timeline(opened(tmp_path, timeline(track(items), start=start, rate=number), "plain.otio"), tmp_path / "a" / "cut.edl").path
+    (tmp_path / "a" / "cut.grain.json").unlink()
+    if first == "old":
+        report = conform_files(whole, edl, tmp_path / "out.otio")
+        assert uids(report) == [f"uid{n}" for n in range(1, 7)]
+    else:
+        report = conform_files(edl, whole, tmp_path / "out.otio")
+        assert outcomes(report) == [Outcome.OWN] * 6
+    assert any("cut.edl does not state its rate" in problem and f"{number:g}" in problem for problem in report.problems)
+
+
+def test_what_was_strange_in_either_cut_is_reported(tmp_path: Path) -> None:
+    old = graded(tmp_path, [clip("SH010", 1100, 50), clip("SH020", 1300, 50)])
+    new = write_timeline(read_timeline(old), tmp_path / "new.otio").path
+    for path, amount in ((old, 2.5), (new, 3.5)):
+        tree = json.loads(path.read_text("utf-8"))
+        tree["tracks"]["children"][0]["children"][0]["effects"][0]["metadata"]["grainlayer"]["params"]["grain_amount"] = amount
+        tree["tracks"]["children"][0]["children"].append({"OTIO_SCHEMA": f"Strange{amount:g}.1".replace(".5", "")})
+        path.write_text(json.dumps(tree), "utf-8")
+    report = conform_files(old, new, tmp_path / "out.otio")
+    assert [sum(word in problem for problem in report.problems) for word in ("Strange2", "Strange3", "differ in grain_amount")] == [1, 1, 2]

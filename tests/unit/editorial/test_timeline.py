@@ -233,3 +233,21 @@ def test_comparing_finds_clips_that_came_went_moved_and_changed(tmp_path: Path) 
     assert rows['1 "b" (uid u1)'] == ("record: 5-9 -> 0-4", "has grain only in the second edit")
     assert len(rows) == 4
     assert compare(new.shots, replace(new.shots)) == ()
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_a_copy_keeps_its_grain_when_the_other_is_set(which: int, tmp_path: Path) -> None:
+    """Copies share a uid until one of them is set."""
+    path = write_timeline(graded(tmp_path, 1), tmp_path / "one.otio").path
+    tree = json.loads(path.read_text("utf-8"))
+    items = tree["tracks"]["children"][0]["children"]
+    items += [items[0], items[0]]
+    path.write_text(json.dumps(tree), "utf-8")
+    edit = read_timeline(path)
+    placed = edit.shots.shots[which - 1]
+    write_timeline(edit.changed({which: edit.shot_of(placed).changed({"grain_amount": 0.3})}), path, overwrite=True)
+    again = read_timeline(path)
+    assert not again.shots.conflicts
+    amounts = [one.shot.params.grain_amount for one in again.shots if one.shot]
+    assert amounts == [0.3 if number == which else 0.1 for number in (1, 2, 3)]
+    assert len({one.uid for one in again.shots}) == (3 if which == 1 else 2)
