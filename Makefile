@@ -3,7 +3,7 @@
 #   make test               lint, types, import rules and all tests
 #   make bench              benchmarks; results go to tests/bench/results
 #   make soak               the long runs of which make test does a hundredth
-#   make generate           write what is derived from grainlayer/params.py and grainlayer/server/wire.py
+#   make generate           write what is derived from grainlayer/params.py and grainlayer/server/wire.py, for the scripts too
 #   make bridge             the OpenFX plug-ins, in build/GrainLayer.ofx.bundle; loads on Linux systems from 2018 on
 #   make bridge-windows     the same for Windows, by Debian's g++-mingw-w64-x86-64-posix, in build/windows/GrainLayer.ofx.bundle
 #   make test-melt [MELT=]  the plug-ins in MLT's melt: a program, or a chroot made by tests/host/melt-chroot.sh
@@ -38,6 +38,7 @@ soak: $(VENV)/.dev-installed
 
 generate: $(VENV)/.demo-installed
 	@$(BIN)/python -m grainlayer.codegen
+	@$(BIN)/python resolve_scripts/generate.py
 
 bridge: export GRAINLAYER_PYTHON = $(abspath $(BIN)/python)
 bridge: $(VENV)/.bridge-installed

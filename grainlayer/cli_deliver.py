@@ -12,6 +12,7 @@ import click
 from grainlayer.errors import TimelineError
 
 if TYPE_CHECKING:
+    from grainlayer.editorial.deliver import Run
     from grainlayer.editorial.order import Order
 
 FILE = click.Path(path_type=Path)
@@ -28,6 +29,7 @@ SHOWN = ("output", "timeline", "manifest", "clips", "frames", "worst_steps", "se
 @click.option("--template", default="{index:03d}_{name}_{layer}", show_default=True, help="Names the files.")
 @click.option("--crf", type=float, default=None, help="Constant quality of the base, in its codec's scale.")
 @click.option("--preset", default=None, help="Speed preset of the base's encoder.")
+@click.option("--name", default=None, help="What this delivery is known by, over versions of the edit under other paths [the edit's path].")
 @click.option("--absolute", is_flag=True, help="Name the layers in the edit by absolute paths, as Resolve wants them.")
 @click.option("--farm", default=None, help="Hand shots to processes: local, or a Dask scheduler as tcp://ADDRESS.")
 @click.option("--workers", type=click.IntRange(1), default=None, help="Processes of --farm local [one for each processor].")
@@ -47,19 +49,19 @@ def deliver(timeline: Path, output: Path, as_json: bool, **values: Any) -> None:
     base. A clip that fails is named at the end (exit 1), and the rest is whole.
     """
     _check_modes(values)
-    order = _order(values)
-    if values["watch"]:
-        _watch(timeline, output, order, values)
-    elif values["only"]:
-        from grainlayer.editorial.deliver import deliver_one
+    from grainlayer.editorial.deliver import Run, deliver_one
 
-        _show(deliver_one(timeline, output, order, values["only"], overwrite=values["overwrite"]), as_json)
+    order, run = _order(values), Run(values["farm"], values["workers"], values["overwrite"], values["name"])
+    if values["watch"]:
+        _watch(timeline, output, order, run, values["poll"])
+    elif values["only"]:
+        _show(deliver_one(timeline, output, order, run, values["only"]), as_json)
     elif values["openjd"]:
         from grainlayer.editorial.openjd import write_template
 
-        _show(write_template(values["openjd"], timeline, output, order, overwrite=values["overwrite"]), as_json)
+        _show(write_template(values["openjd"], timeline, output, order, run), as_json)
     else:
-        _deliver(timeline, output, order, values, as_json)
+        _deliver(timeline, output, order, run, as_json)
 
 
 def _check_modes(values: dict[str, Any]) -> None:
@@ -69,6 +71,8 @@ def _check_modes(values: dict[str, Any]) -> None:
         raise click.UsageError(f"{' and '.join(modes)} exclude each other; give one of them.")
     if values["farm"] and modes and modes != ["--watch"]:
         raise click.UsageError(f"{modes[0]} and --farm exclude each other; give one of them.")
+    if values["name"] and values["watch"]:
+        raise click.UsageError("--name and --watch exclude each other: each arrival is known by its path.")
     if values["workers"] and values["farm"] != "local":
         raise click.UsageError("--workers counts the processes of --farm local; say that too, or leave it out.")
 
@@ -81,22 +85,19 @@ def _order(values: dict[str, Any]) -> Order:
     return Order(layers=tuple(layers), **{name: values[name] for name in names})
 
 
-def _deliver(timeline: Path, output: Path, order: Order, values: dict[str, Any], as_json: bool) -> None:
-    from grainlayer.editorial.deliver import Run
-    from grainlayer.editorial.deliver import deliver as run
+def _deliver(timeline: Path, output: Path, order: Order, run: Run, as_json: bool) -> None:
+    from grainlayer.editorial.deliver import deliver
 
-    report = run(timeline, output, order, Run(values["farm"], values["workers"], values["overwrite"]))
+    report = deliver(timeline, output, order, run)
     _show(report, as_json)
     if report["failures"]:
         raise TimelineError(f"{len(report['failures'])} of {report['clips']} clips were not delivered. {' '.join(report['failures'])}")
 
 
-def _watch(timeline: Path, output: Path, order: Order, values: dict[str, Any]) -> None:
-    from grainlayer.editorial.deliver import Run
+def _watch(timeline: Path, output: Path, order: Order, run: Run, poll: float) -> None:
     from grainlayer.editorial.watch import watch
 
-    run = Run(values["farm"], values["workers"], values["overwrite"])
-    count = watch(timeline, output, order, run, poll=values["poll"], say=lambda sentence: print(sentence, file=sys.stderr, flush=True))
+    count = watch(timeline, output, order, run, poll=poll, say=lambda sentence: print(sentence, file=sys.stderr, flush=True))
     print(json.dumps({"deliveries": count}))
 
 

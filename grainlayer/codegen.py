@@ -129,13 +129,30 @@ hands over once and uses again.
 
 ## How they meet
 
-- The folder is `GRAINLAYER_RUNTIME`, else `$XDG_RUNTIME_DIR/grainlayer`, else `/tmp/grainlayer-UID`; on Windows
-  `%LOCALAPPDATA%\\GrainLayer\\run`. It belongs to the user and nobody else may enter it (0700); both sides refuse any other.
-- The server holds a lock on the file `lock` there for as long as it lives, so there is one a user. It writes `server`: three lines,
-  protocol version and process id, the socket's or pipe's name, and a secret of 64 hexadecimal digits, new for every server.
-- The bridge reads `server`, connects and sends HELLO. Where there is no server it starts one: the program named by
-  `GRAINLAYER_SERVER`, else the one beside the bundle, else `grainlayer` on PATH, with the argument `serve`.
+- The folder is `GRAINLAYER_RUNTIME`, else `$XDG_RUNTIME_DIR/grainlayer`, else `/tmp/grainlayer-UID`. It belongs to the user and nobody
+  else may enter it (0700); both sides refuse any other. On Windows it is `%LOCALAPPDATA%\\GrainLayer\\run`, which Windows keeps for the
+  user; there neither side looks at who may enter.
+- The server holds a lock on the file `lock` there, so there is one a user. It writes `server`: three lines, protocol version and process
+  id, the socket's or pipe's name, and a secret of 64 hexadecimal digits, new for every server. Five times a second it looks whether
+  folder, lock, socket and file are still there, and puts back what is missing; where another server has the lock by then, it ends.
+- The bridge reads `server`, connects and sends HELLO. Where there is no server it starts one, with the arguments `serve --spawned`: the
+  program named by `GRAINLAYER_SERVER`; else the first that is there and may be run of these: the one named by the first line of the
+  bundle's `Contents/Resources/server.path` (written by `make bridge`), `Contents/Resources/server/grainlayer` in the bundle, and
+  `grainlayer` in the absolute entries of `PATH`, in their order. On Windows the name is `grainlayer.exe`.
 - The server checks that the peer is the same user (peer credentials on Unix) and knows the secret.
+
+## When versions differ
+
+- A HELLO with the right secret but another protocol version is answered by FAILED 1, one with another digest by FAILED 2. The first
+  five fields of HELLO are the same in every version, so both sides can always be told apart.
+- Only where the peer's `release` is higher than the server's does the server end for it: it withdraws `server`, listens no more and
+  lets the lock go, then answers with `retires` 1. A bridge that reads this may start its own server at once. The old one answers
+  what it is working on, closes its other connections, and ends.
+- A peer of the same or a lower release is refused with `retires` 0 and changes nothing: its sentence says which side to restart. So an
+  old and a new host cannot end each other's servers in turn; the newest server stays.
+- A bridge whose own, freshly started server answers `retires` 1 has found an old program, and must not start it again.
+- A peer whose digest is all zeros may ask (ASK), whatever its parameters are, and nothing else; it never makes a server end this way.
+- Refused peers, and those who only ask, do not count as use: an idle server ends in spite of them.
 
 ## Rules
 
@@ -143,8 +160,10 @@ hands over once and uses again.
   length of the body (u32, at most {longest}), request number (u32, chosen by the bridge, 0 where there is none).
 - A connection carries one request at a time. A host that renders four frames at once opens four connections, joined into one session.
 - A session has at most {segments} segments; a request may name any of them. Pictures are float32, R G B, row 0 on top, rows without gaps.
-- While a request is worked on ALIVE comes every {heartbeat} ms. A bridge that hears nothing for {silence} ms gives the server up;
-  there is no limit on the whole time.
+- The server has {connections} connections. One more costs that which has been idle for longest, if possible not a session's last: it is
+  closed without a word, and the peer opens another when it needs one. Only where all are at work the new one is answered by FAILED 4.
+- While a request is worked on, whatever it is, ALIVE comes every {heartbeat} ms. A bridge that hears nothing for {silence} ms gives
+  the server up; there is no limit on the whole time.
 - A connection that closes cancels its request. A session ends with its last connection; its segments are unmapped then.
 - The digest in HELLO covers every parameter's key, kind, range, default and menu: bridge and server of different tables never talk.
 - An unknown kind, a wrong length, a reserved field that is not 0 or a number beyond its limits is answered by FAILED 4, and the
@@ -161,6 +180,7 @@ def protocol_page() -> str:
             magic=wire.MAGIC,
             longest=wire.LONGEST_BODY,
             segments=wire.MOST_SEGMENTS,
+            connections=wire.MOST_CONNECTIONS,
             heartbeat=wire.HEARTBEAT_MS,
             silence=wire.SILENCE_MS,
         )
@@ -184,6 +204,7 @@ def wire_header() -> str:
     """Return ofx_bridge/generated/wire.inc: limits, kinds and packed structures of the protocol."""
     limits = {
         "Version": wire.VERSION,
+        "Release": wire.RELEASE,
         "Magic": wire.MAGIC,
         "LongestBody": wire.LONGEST_BODY,
         "LongestText": wire.LONGEST_TEXT,
@@ -232,7 +253,7 @@ OTIO_HEAD = """# Grain in edits
 
 `grainlayer otio set` and OpenTimelineIO itself, by our hooks, put a shot's grain where each format keeps it. Beside every edit lies a
 sidecar, `cut.grain.json` for `cut.otio`: the canonical copy of all shots, with keyframes and measured profiles. Every format below
-keeps uid, effect, all parameters and all keyframes of every clip; tests hold that on an edit of 200 clips.
+keeps uid, effect, all parameters and all keyframes of every clip: [measured](../tests/bench/results/roundtrip.md) on edits of 200 clips.
 
 | format | suffixes | where grain lies | what it loses | remarks |
 |---|---|---|---|---|
@@ -242,6 +263,15 @@ OTIO_TAIL = """
 The sidecar is used first, then the effect, the clip's metadata, the marker's note, other programs' comments; `--prefer file` puts the
 sidecar last. Where two of them differ both are kept, the one that is not used in the sidecar, and the difference is reported.
 A note holds at most 2,048 bytes; one that would be longer holds the uid and a digest, and the sidecar has the values.
+What people wrote before or after our text in a note or a comment stays. Copies of a clip share its uid until one of them is set; then
+the others keep what they have, under uids of their own.
+
+`grainlayer otio conform OLD NEW -o OUT` carries the grain of a cut over to a later one, also through a program or a format that kept
+nothing of ours: by uid where media and timecode bear it out, else by media and source timecode, by name and range, by record timecode.
+Trims, slips, splits, copies, retimes, renamed clips and relinked media are followed, keyframes stay on their pictures, splits and
+copies get uids of their own. What is not certain is reported, in words and with `--json`, and left without grain; shots that the new cut
+lacks stay in its sidecar. A list that does not state its rate is read at the other cut's, which is reported too.
+
 Formats other than OpenTimelineIO and its bundles need adapters: `pip install 'grainlayer[otio]'`.
 
 OpenTimelineIO's own `write_to_file` and `read_from_file` do the same, once GrainLayer is installed beside it. `write_to_string` cannot

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from grainlayer.errors import MediaError, ParamError
+from grainlayer.errors import ParamError, TooSmall
 from grainlayer.grain.analyze import Sample, measure_profile, split_samples
 from grainlayer.grain.look import GrainLook
 from grainlayer.grain.profile import STRENGTH_KNOTS, GrainProfile
@@ -26,6 +26,7 @@ from grainlayer.inference.temporal import TemporalRemover
 from grainlayer.native import address, kernel, run_rows
 from grainlayer.params import GrainSource, LevelMode, ProfileSource, Quality, ShotParams, View
 from grainlayer.picture.encoding import MODEL_WHITE, from_model, slope, to_model
+from grainlayer.picture.textfiles import read_text
 from grainlayer.types import Encoding, Image, Layers, Window, check_window
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -33,6 +34,8 @@ MEASURED = 512
 """Side of the square in the middle of a picture on which its grain is measured where nothing else is known of it."""
 LEAST_SIDE, LEAST_MEASURED = 16, 64
 """Pixels across the smallest part in which grain's strength, and all of its profile, can be measured."""
+LONGEST_PROFILE = 64_000
+"""Bytes of a profile's file, at most; one that we write has 4 kB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +105,7 @@ class Effect:
         source = request.source
         base = self._base(request, source, told)
         grain = source - base
-        return Layers(base=base, grain=grain, regrain=self._regrain(request, base, grain))
+        return Layers(base=base, grain=grain, regrain=self.regrain(request, base, grain))
 
     def level(self, request: Request) -> Strength:
         """Return the strength of the grain that the remover is told.
@@ -143,8 +146,8 @@ class Effect:
             grain = luma + np.float32(params.removal_chroma) * (grain - luma)
         return source - grain if params.removal == 1 else source - np.float32(params.removal) * grain
 
-    def _regrain(self, request: Request, base: Image, grain: Image) -> Image | None:
-        """Return the grain to add when it is not the shot's own as it is."""
+    def regrain(self, request: Request, base: Image, grain: Image) -> Image | None:
+        """Return the grain to add to a base when it is not the shot's own as it is, else None. Raise ParamError or MediaError."""
         params, look = request.params, look_of(request.params)
         if params.grain_source is GrainSource.OWN:
             return None if is_own_plain(params) else reshape_grain(grain, base, look, named_profile(params) or request.profile)
@@ -171,7 +174,7 @@ class Effect:
     def measure(self, parts: Sequence[Image], params: ShotParams, height: int, scale: float = 1.0) -> GrainProfile:
         """Return the profile of the grain in pictures `height` high, or in parts of them, each by itself. Raise ParamError."""
         if min(min(part.shape[:2]) for part in parts) < LEAST_MEASURED:
-            raise ParamError(f"Grain cannot be measured on less than {LEAST_MEASURED} pixels a side; choose a stock or a profile's file.")
+            raise TooSmall(f"Grain cannot be measured on less than {LEAST_MEASURED} pixels a side; choose a stock or a profile's file.")
         given = params.level_mode is LevelMode.MANUAL
         coded = [to_model(params.encoding, part) for part in parts]
         level: Strength | None = None if given else estimate_level(coded, self.device)
@@ -199,9 +202,7 @@ def profile_level(profile: GrainProfile, encoding: Encoding) -> LevelEstimate:
 def read_profile(path: Path) -> GrainProfile:
     """Read a profile written by `grainlayer analyze`. Raise MediaError or ParamError."""
     try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise MediaError(f"The grain profile {path} cannot be read ({error.strerror}); make one with `grainlayer analyze`.") from error
+        text = read_text(path, LONGEST_PROFILE, what="The grain profile", advice="make one with `grainlayer analyze`")
     except UnicodeDecodeError as error:
         raise ParamError(f"{path} is no grain profile; make one with `grainlayer analyze`.") from error
     return GrainProfile.from_json(text)
@@ -236,7 +237,7 @@ def box_of(image: Image, params: ShotParams, least: int) -> Image:
     bottom = min(height, round((params.box_y + params.box_height) * height))
     right = min(width, round((params.box_x + params.box_width) * width))
     if bottom - top < least or right - left < least:
-        raise ParamError(
+        raise TooSmall(
             f"The box holds {max(right - left, 0)}x{max(bottom - top, 0)} pixels of this picture and must hold {least}x{least}; "
             "enlarge it with box_width and box_height, or move it into the picture."
         )

@@ -365,6 +365,12 @@ TABLE: tuple[Param, ...] = tuple(replace(f.metadata["param"], key=f.name) for f 
 """Every parameter, in the order in which it is shown."""
 _BY_KEY: Mapping[str, Param] = {param.key: param for param in TABLE}
 
+NOT_A_LOOK: tuple[str, ...] = (
+    *("view", "quality", "encoding", "shot_uid", "follow"),
+    *("level_mode", "level", "profile", "profile_file", "box_x", "box_y", "box_width", "box_height", "profile_data"),
+)
+"""Parameters that describe a shot's own picture or how it is handled; a look that goes from one shot to another leaves them alone."""
+
 
 def find(key: str) -> Param:
     """Return the parameter of that key. Raise ParamError, naming the closest key, if there is none."""

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -97,8 +98,6 @@ void define_param(ofx::ParamSetHandle set, const Param &param, const std::string
     props.set(ofx::kParamPropScriptName, param.key);
     props.set(ofx::kParamPropParent, group);
     set_value(props, param);
-    if (same(param.key, "shot_uid"))
-        props.set(ofx::kParamPropEvaluateOnChange, 0);
 }
 
 void define_button(ofx::ParamSetHandle set, const char *key, const char *label, const char *hint, const std::string &group) {
@@ -195,6 +194,7 @@ ofx::Status describe(ofx::ImageEffectHandle handle, unsigned effect) {
           ofx::kImageEffectPropSupportsMultipleClipPARs, ofx::kImageEffectPluginPropFieldRenderTwiceAlways})
         props.set(off, 0);
     props.set(ofx::kImageEffectPropTemporalClipAccess, 1);
+    props.set(ofx::kImageEffectPropClipPreferencesSlaveParam, "follow"); // see varies_by_frame
     props.set(ofx::kImageEffectPropCPURenderSupported, "true");
     return ofx::kStatOK;
 }
@@ -227,14 +227,21 @@ Instance::Instance(ofx::ImageEffectHandle given_handle, unsigned number) : handl
 
 Values Instance::values(ofx::Time time) const {
     Values values;
-    for (const auto &[known, place] : params_) {
-        char *text = nullptr;
+    for (const auto &[known, place] : params_)
         if (known->kind != Kind::Text)
             values.numbers.emplace_back(known->key, number_at(*known, place, time));
         else
-            values.texts.emplace_back(suites().param->paramGetValueAtTime(place, time, &text) == ofx::kStatOK && text ? text : "");
-    }
+            values.texts.push_back(text_at(place, time));
+    values.uid = text_at(param("shot_uid"), time);
     return values;
+}
+
+// A host lends a text until the next call for that parameter, whichever thread makes it. The wait has an end, for a host may hold a lock
+// of its own while it calls us.
+std::string Instance::text_at(ofx::ParamHandle place, ofx::Time time) const {
+    const std::unique_lock lock(reading_, std::chrono::milliseconds(200));
+    char *text = nullptr;
+    return place && suites().param->paramGetValueAtTime(place, time, &text) == ofx::kStatOK && text ? text : "";
 }
 
 // The result is the source, whatever the server would do. With `follow` the sidecar decides, so it must be asked.
@@ -249,9 +256,8 @@ bool Instance::is_identity(const Values &values) const {
            std::ranges::all_of(kNeutralAtOne, [&](const char *key) { return values[key] == 1; });
 }
 
-bool Instance::varies_by_frame(const Values &values) const {
-    return effect == 1 || values["follow"] != 0 || (effect == 0 && values["grain_source"] != 0);
-}
+// Grain does, and what a sidecar says may; whether there is any may be keyed.
+bool Instance::varies_by_frame(const Values &values) const { return effect < 2 || values["follow"] != 0; }
 
 int Instance::reach(const Values &values) const {
     const bool removes = effect == 2 || values["removal"] > 0 || values["follow"] != 0;
@@ -263,14 +269,14 @@ ofx::ParamHandle Instance::param(const char *key) const {
     return found == params_.end() ? nullptr : found->second;
 }
 
-void Instance::say(const std::string &sentence) {
+void Instance::say(const std::string &sentence, const char *kind) {
     const std::lock_guard lock(mutex_);
     if (said_ == sentence)
         return;
     said_ = sentence;
     const Suites &host = suites();
     if (host.message2 && host.message2->setPersistentMessage)
-        host.message2->setPersistentMessage(handle, ofx::kMessageError, "", "%s", sentence.c_str());
+        host.message2->setPersistentMessage(handle, kind, "", "%s", sentence.c_str());
     else if (host.message && host.message->message)
         host.message->message(handle, ofx::kMessageLog, "", "%s", sentence.c_str());
 }

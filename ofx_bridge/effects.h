@@ -79,7 +79,8 @@ public:
     bool varies_by_frame(const Values &values) const;
     int reach(const Values &values) const; // pictures before and after that a render looks at
     ofx::ParamHandle param(const char *key) const;
-    void say(const std::string &sentence); // shown until `well`, once however often it is said
+    std::string text_at(ofx::ParamHandle param, ofx::Time time) const;
+    void say(const std::string &sentence, const char *kind); // shown until `well`, once however often it is said
     void well();
 
     const ofx::ImageEffectHandle handle;
@@ -88,6 +89,7 @@ public:
 
 private:
     std::vector<std::pair<const Param *, ofx::ParamHandle>> params_;
+    mutable std::timed_mutex reading_;
     std::mutex mutex_;
     std::string said_;
 };
@@ -98,7 +100,7 @@ ofx::RangeD frame_range(ofx::ImageClipHandle clip, ofx::Time time);
 std::vector<ofx::Time> window_times(ofx::Time time, int reach, const ofx::RangeD &range);
 
 ofx::Status render(Instance &instance, const Props &in, const Props &out);
-ofx::Status analyse(Instance &instance, ofx::Time time);
+ofx::Status analyse(Instance &instance, ofx::Time time, double scale);
 std::string doctor();
 
 } // namespace grainlayer

@@ -65,6 +65,7 @@ class Process {
 public:
     bool start(const Path &program, const Path &log, std::string &why);
     bool running();
+    void end(); // at once
 
 private:
     std::intptr_t id_ = -1;

@@ -1,6 +1,7 @@
 #if !defined(_WIN32)
 #include "platform.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -16,6 +17,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <vector>
 #if defined(__linux__)
 #include <sys/syscall.h>
 #endif
@@ -143,6 +145,12 @@ std::uint32_t Stream::peer() const {
 #endif
 }
 
+// Whether a variable is what a host needs to find its own libraries and modules, at which another program stumbles.
+static bool is_for_host(const char *variable) {
+    const char *const prefixes[] = {"LD_", "DYLD_", "PYTHON"};
+    return std::ranges::any_of(prefixes, [&](const char *prefix) { return !std::strncmp(variable, prefix, std::strlen(prefix)); });
+}
+
 // The child begins a session of its own, without our terminal; it closes what it inherits, and its words go to the log.
 bool Process::start(const Path &program, const Path &log, std::string &why) {
     posix_spawn_file_actions_t files;
@@ -150,7 +158,7 @@ bool Process::start(const Path &program, const Path &log, std::string &why) {
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&manner);
     posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&files, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    posix_spawn_file_actions_addopen(&files, 1, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
     posix_spawn_file_actions_adddup2(&files, 1, 2);
 #if defined(__APPLE__)
     posix_spawnattr_set_qos_class_np(&manner, QOS_CLASS_USER_INITIATED); // a host's background thread must not slow the server down
@@ -164,7 +172,12 @@ bool Process::start(const Path &program, const Path &log, std::string &why) {
     posix_spawnattr_setflags(&manner, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
     const char *words[] = {program.c_str(), "serve", "--spawned", nullptr};
     pid_t pid = -1;
-    const int failed = posix_spawn(&pid, program.c_str(), &files, &manner, const_cast<char *const *>(words), environ);
+    std::vector<char *> passed;
+    for (char **one = environ; *one; ++one)
+        if (!is_for_host(*one))
+            passed.push_back(*one);
+    passed.push_back(nullptr);
+    const int failed = posix_spawn(&pid, program.c_str(), &files, &manner, const_cast<char *const *>(words), passed.data());
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&manner);
     id_ = failed ? -1 : pid;
@@ -178,6 +191,11 @@ bool Process::running() {
     if (id_ != -1 && waitpid(pid_t(id_), &status, WNOHANG) != 0)
         id_ = -1;
     return id_ != -1;
+}
+
+void Process::end() {
+    if (id_ != -1)
+        ::kill(pid_t(id_), SIGKILL);
 }
 
 std::uint32_t own_pid() { return std::uint32_t(getpid()); }
@@ -196,11 +214,16 @@ Path runtime_folder(std::string &why) {
     Path folder = environment("GRAINLAYER_RUNTIME");
     if (const Path users = environment("XDG_RUNTIME_DIR"); folder.empty())
         folder = users.empty() ? Path("/tmp/grainlayer-" + std::to_string(geteuid())) : users / "grainlayer";
+    std::error_code error;
+    std::filesystem::create_directories(folder.parent_path(), error);
     mkdir(folder.c_str(), 0700);
     struct stat found{};
-    if (lstat(folder.c_str(), &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == geteuid() && !(found.st_mode & 077))
+    const bool is_there = lstat(folder.c_str(), &found) == 0;
+    if (is_there && S_ISDIR(found.st_mode) && found.st_uid == geteuid() && !(found.st_mode & 077))
         return folder;
-    why = "The folder " + text_of(folder) + " must be yours and closed to others; remove it, or name another by GRAINLAYER_RUNTIME.";
+    why = "The folder " + text_of(folder) + " cannot be made; look at XDG_RUNTIME_DIR, or name another folder by GRAINLAYER_RUNTIME.";
+    if (is_there)
+        why = "The folder " + text_of(folder) + " must be yours and closed to others; remove it, or name another by GRAINLAYER_RUNTIME.";
     return {};
 }
 

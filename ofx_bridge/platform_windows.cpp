@@ -2,6 +2,7 @@
 #include "platform.h"
 
 #include <cstdio>
+#include <cwchar>
 #include <vector>
 
 #define WIN32_LEAN_AND_MEAN
@@ -103,7 +104,7 @@ std::uint32_t Stream::peer() const {
 
 bool Process::start(const Path &program, const Path &log, std::string &why) {
     SECURITY_ATTRIBUTES inherited{sizeof inherited, nullptr, TRUE};
-    const Handle file = open_file(log, FILE_APPEND_DATA, OPEN_ALWAYS, 0, &inherited);
+    const Handle file = open_file(log, FILE_APPEND_DATA, CREATE_ALWAYS, 0, &inherited);
     const Handle nothing = open_file(L"NUL", GENERIC_READ, OPEN_EXISTING, 0, &inherited);
     HANDLE shared[] = {as_handle(file.get()), as_handle(nothing.get())};
     SIZE_T size = 0;
@@ -120,14 +121,25 @@ bool Process::start(const Path &program, const Path &log, std::string &why) {
     UpdateProcThreadAttribute(start.lpAttributeList, 0, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, shared, sizeof shared, nullptr, nullptr);
     std::wstring command = L"\"" + program.wstring() + L"\" serve --spawned";
     PROCESS_INFORMATION made{};
-    const DWORD manner = CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP | EXTENDED_STARTUPINFO_PRESENT;
+    std::wstring passed; // without what a host needs to find its own Python
+    wchar_t *const all = GetEnvironmentStringsW();
+    for (const wchar_t *one = all; *one; one += std::wcslen(one) + 1)
+        if (_wcsnicmp(one, L"PYTHON", 6) != 0)
+            passed.append(one, std::wcslen(one) + 1);
+    FreeEnvironmentStringsW(all);
+    const DWORD manner = CREATE_UNICODE_ENVIRONMENT | CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP | EXTENDED_STARTUPINFO_PRESENT;
     const bool started =
-        CreateProcessW(program.c_str(), command.data(), nullptr, nullptr, TRUE, manner, nullptr, nullptr, &start.StartupInfo, &made);
+        CreateProcessW(program.c_str(), command.data(), nullptr, nullptr, TRUE, manner, passed.data(), nullptr, &start.StartupInfo, &made);
     if (!started)
         why = "error " + std::to_string(GetLastError());
     DeleteProcThreadAttributeList(start.lpAttributeList);
     const Handle thread(as_number(made.hThread)), before(std::exchange(id_, as_number(made.hProcess)));
     return started;
+}
+
+void Process::end() {
+    if (id_ != -1)
+        TerminateProcess(as_handle(id_), 1);
 }
 
 bool Process::running() { return id_ != -1 && WaitForSingleObject(as_handle(id_), 0) == WAIT_TIMEOUT; }

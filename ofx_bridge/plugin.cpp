@@ -18,9 +18,8 @@ void tell(const Instance &instance, const std::string &text) {
 // A shot is named when its values are first touched, never at creation: hosts crash on that.
 void name_shot(const Instance &instance) {
     const ofx::ParamHandle uid = instance.param("shot_uid");
-    char *known = nullptr;
     std::uint64_t salt = 0;
-    if (!uid || (suites().param->paramGetValue(uid, &known) == ofx::kStatOK && known && *known) || !random_bytes(&salt, sizeof salt))
+    if (!uid || !instance.text_at(uid, 0).empty() || !random_bytes(&salt, sizeof salt))
         return;
     char text[24];
     std::snprintf(text, sizeof text, "shot-%016llx", static_cast<unsigned long long>(salt));
@@ -35,7 +34,7 @@ ofx::Status changed(Instance &instance, const Props &in, const Props &) {
         tell(instance, doctor());
     else if (name != "shot_uid")
         name_shot(instance);
-    return name == kAnalyse ? analyse(instance, in.number(ofx::kPropTime)) : ofx::kStatOK;
+    return name == kAnalyse ? analyse(instance, in.number(ofx::kPropTime), in.number(ofx::kImageEffectPropRenderScale, 1, 1.0)) : ofx::kStatOK;
 }
 
 ofx::Status preferences(Instance &instance, const Props &, const Props &out) {
@@ -47,7 +46,8 @@ ofx::Status preferences(Instance &instance, const Props &, const Props &out) {
 
 ofx::Status identity(Instance &instance, const Props &in, const Props &out) {
     const double time = in.number(ofx::kPropTime);
-    if (!instance.is_identity(instance.values(time)))
+    const Values values = instance.values(time);
+    if (!instance.is_identity(values) || !server::is_told(values)) // else the render tells it
         return ofx::kStatReplyDefault;
     out.set(ofx::kPropName, ofx::kImageEffectSimpleSourceClipName);
     out.set(ofx::kPropTime, time);

@@ -125,10 +125,12 @@ void show_result(const Instance &instance, const Frame &frame, const Job &job, c
     const auto view = View(int(job.values["view"]));
     const bool grey = view == View::Grain || view == View::GrainX4 || view == View::Difference;
     const HostImage mask(instance.mask, frame.time);
+    const bool masked = mask || (instance.mask && Props(instance.mask).integer(ofx::kImageClipPropConnected));
+    const Pixels nothing, &share = mask ? static_cast<const Pixels &>(mask) : nothing; // a mask without a picture is black
     if (answer.is_source)
         copy_source(source, output, frame.window);
     else
-        write_picture(picture_in(job.out), source, output, frame.window, mask ? &mask : nullptr, grey ? Rest::Grey : Rest::Source);
+        write_picture(picture_in(job.out), source, output, frame.window, masked ? &share : nullptr, grey ? Rest::Grey : Rest::Source);
     if (view == View::Status) {
         char took[96];
         std::snprintf(took, sizeof took, "%.0f ms in the server%s", answer.milliseconds, answer.cached ? ", layers at hand" : "");
@@ -136,14 +138,19 @@ void show_result(const Instance &instance, const Frame &frame, const Job &job, c
     }
 }
 
-// Renders into `output`, or throws with the reason why not.
-void render_frame(const Instance &instance, const Frame &frame, const HostImage &source, const Pixels &output) {
+// Renders into `output`, or throws with the reason why not. Returns what the user should know all the same.
+std::string render_frame(const Instance &instance, const Frame &frame, const HostImage &source, const Pixels &output) {
     if (!source)
         throw Failure{"The source clip gives no picture for this frame; connect it."};
     Job job;
     job.values = instance.values(frame.time);
-    if (frame.thumbnail || instance.is_identity(job.values))
-        return copy_source(source, output, frame.window);
+    auto aborted = [&] { return suites().effect->abort(instance.handle) != 0; };
+    if (frame.thumbnail || instance.is_identity(job.values)) {
+        copy_source(source, output, frame.window);
+        if (!frame.thumbnail && !server::is_told(job.values))
+            server::tell(instance.effect, job.values, aborted);
+        return "";
+    }
     if (std::max(source.width(), source.height()) > int(wire::kLargestSide))
         throw Failure{"The picture is larger than 32768 pixels across or down; work at a smaller size."};
     job.effect = instance.effect;
@@ -152,8 +159,9 @@ void render_frame(const Instance &instance, const Frame &frame, const HostImage 
     job.height = source.height();
     job.scale = frame.scale;
     job.pictures = lend_window(instance, source, frame.time, instance.reach(job.values));
-    const Answer answer = server::render(job, [&] { return suites().effect->abort(instance.handle) != 0; });
+    const Answer answer = server::render(job, aborted);
     show_result(instance, frame, job, answer, source, output);
+    return job.values["view"] == int(View::Status) ? "" : answer.note;
 }
 
 // Whatever went wrong, the host sees the source, or black where there is none.
@@ -208,12 +216,14 @@ template <typename Work> std::optional<std::string> failure_of(const Work &work)
     }
 }
 
-// Shows a failure's sentence in the host, or takes an old one away.
-ofx::Status told_host(Instance &instance, const std::optional<std::string> &failure) {
-    if (!failure)
+// Shows a failure's sentence or a warning in the host, or takes an old one away.
+ofx::Status told_host(Instance &instance, const std::optional<std::string> &failure, const std::string &warning = "") {
+    if (failure && !failure->empty()) // else the host aborted
+        instance.say(*failure, ofx::kMessageError);
+    else if (!failure && !warning.empty())
+        instance.say(warning, ofx::kMessageWarning);
+    else if (!failure)
         instance.well();
-    else if (!failure->empty()) // else the host aborted
-        instance.say(*failure);
     return failure ? ofx::kStatFailed : ofx::kStatOK;
 }
 
@@ -225,14 +235,15 @@ ofx::Status render(Instance &instance, const Props &in, const Props &) {
     if (!output)
         return ofx::kStatFailed;
     const HostImage source(instance.source, frame.time);
-    const auto failure = failure_of([&] { render_frame(instance, frame, source, output); });
+    std::string warning;
+    const auto failure = failure_of([&] { warning = render_frame(instance, frame, source, output); });
     if (failure)
         fall_back(instance, frame, source, output, *failure);
-    return told_host(instance, failure);
+    return told_host(instance, failure, warning);
 }
 
 // Measures the shot and keeps its profile; on the host's main thread. Hosts draw at every word of progress: they get ten a second.
-ofx::Status analyse(Instance &instance, ofx::Time time) {
+ofx::Status analyse(Instance &instance, ofx::Time time, double scale) {
     using std::chrono::steady_clock;
     const ofx::ProgressSuiteV1 none{}, &progress = suites().progress ? *suites().progress : none;
     auto told = steady_clock::now();
@@ -245,6 +256,8 @@ ofx::Status analyse(Instance &instance, ofx::Time time) {
     if (progress.progressStart)
         progress.progressStart(instance.handle, "Measuring grain");
     const auto failure = failure_of([&] {
+        if (scale > 0 && scale < 1)
+            throw Failure{"The host shows the pictures smaller than they are: switch to full resolution and press Analyse again."};
         Job job = analysis(instance, time);
         const std::string profile = server::analyse(job, stopped);
         if (const ofx::ParamHandle param = instance.param("profile_data"))

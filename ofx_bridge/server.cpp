@@ -6,6 +6,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <new>
 #include <thread>
@@ -20,15 +21,17 @@ using std::chrono::milliseconds;
 
 constexpr int kTurn = 8;         // ms between two looks at the host's wish to abort
 constexpr int kStartMs = 20'000; // a server that lives but does not answer so long after its start has failed
-constexpr int kMostStarts = 3;   // in one request: a server that was starting beside ours may hold the lock, and appear
+constexpr int kMostStarts = 3;   // failed ones: a server that was starting beside ours may hold the lock, and appear
+constexpr int kQuietMs = 10'000; // between two tries to tell a server what needs no picture of it
 constexpr int kLeastPause = 250, kMostPause = 2'000;
 constexpr int kCancelMs = 1'000;
 constexpr std::size_t kMostConnections = 16;             // kept open while nobody uses them
 constexpr std::size_t kIdleBytes = std::size_t(1) << 30; // kept mapped for the next frames, or twice a picture where that is more
 constexpr std::size_t kIdleSegments = 64;                // likewise; a session has room for more, but not without end
+constexpr std::size_t kMostTold = 4096;                  // shots
 constexpr std::ptrdiff_t kManyPictures = 12;             // beyond these the oldest make room for others
 constexpr const char *kEnded = "The GrainLayer server ended while it worked on this frame; render it again.";
-constexpr const char *kStranger = "What answered is no GrainLayer server of this version; end it and restart the host.";
+constexpr const char *kStranger = "What answered is no GrainLayer server of this version; run `grainlayer serve --stop` and restart the host.";
 
 template <typename Body> std::string bytes_of(const Body &body) { return {reinterpret_cast<const char *>(&body), sizeof body}; }
 
@@ -137,7 +140,7 @@ namespace {
 
 // The body of a job whose pictures have these numbers in the session; the last is the result's.
 std::string job_body(const Job &job, const std::vector<std::uint32_t> &ids) {
-    const auto &[numbers, texts] = job.values;
+    const auto &[numbers, texts, uid] = job.values;
     std::string body =
         bytes_of(wire::Job{job.effect, std::uint32_t(job.pictures.size()), job.frame, std::uint32_t(job.width), std::uint32_t(job.height),
                            job.scale, ids.back(), std::uint32_t(numbers.size()), std::uint32_t(texts.size()), 0});
@@ -317,6 +320,25 @@ public:
         pool.trim(0);
     }
 
+    bool is_told(const Values &values) {
+        const std::lock_guard lock(mutex_);
+        const auto found = told_.find(values.uid);
+        return values.uid.empty() || (found != told_.end() && found->second == values) || Clock::now() < quiet_until_;
+    }
+
+    void keep_told(const Values &values) {
+        const std::lock_guard lock(mutex_);
+        if (told_.size() >= kMostTold)
+            told_.clear();
+        if (!values.uid.empty())
+            told_[values.uid] = values;
+    }
+
+    void be_quiet() {
+        const std::lock_guard lock(mutex_);
+        quiet_until_ = Clock::now() + milliseconds(kQuietMs);
+    }
+
     // One more try after a broken connection: the server may have died of another's picture, or been restarted. Without an answer nobody
     // knows whether the server still reads and writes the pictures, so they are spoilt.
     Reply request(wire::Kind kind, Job &job, const Aborted &aborted) {
@@ -417,29 +439,42 @@ private:
         }
     }
 
+    std::unique_ptr<Connection> take_idle() {
+        const std::lock_guard lock(mutex_);
+        if (idle_.empty())
+            return nullptr;
+        auto connection = std::move(idle_.back());
+        idle_.pop_back();
+        return connection;
+    }
+
     // Returns an idle connection or a new one; starts the server where there is none.
     std::unique_ptr<Connection> connect(const Aborted &aborted) {
-        if (const std::lock_guard lock(mutex_); !idle_.empty()) {
-            auto connection = std::move(idle_.back());
-            idle_.pop_back();
-            return connection;
-        }
+        while (auto connection = take_idle())
+            if (char unasked = 0; connection->stream.receive(&unasked, 1, 0) == 0) // else the server has closed it
+                return connection;
         const auto meeting = lock_for(meeting_, aborted);
         std::string why;
         const Path folder = runtime_folder(why), log = folder / "server.out";
         if (folder.empty())
             throw Failure{why};
-        for (int starts = 0;;) {
-            if (auto connection = meet(folder, aborted))
+        for (;;) {
+            if (auto connection = meet(folder, aborted)) {
+                failed_starts_ = 0;
                 return connection;
-            watching_ = watching_ && process_.running();
-            if (watching_ && Clock::now() - last_start_ > milliseconds(kStartMs))
-                throw Failure{"The GrainLayer server " + program_ + " does not answer; see " + text_of(log) + "."};
-            if (!watching_ && Clock::now() >= next_start_) {
-                if (starts++ == kMostStarts)
-                    throw Failure{"The GrainLayer server " + program_ + " ended while starting; see " + text_of(log) + "."};
-                start(log);
             }
+            if (watching_ && !process_.running()) {
+                watching_ = false;
+                ++failed_starts_;
+            }
+            if (watching_ && Clock::now() - last_start_ > milliseconds(kStartMs)) {
+                process_.end();
+                throw Failure{"The GrainLayer server " + program_ + " does not answer; see " + text_of(log) + "."};
+            }
+            if (!watching_ && Clock::now() >= next_start_)
+                start(log);
+            else if (!watching_ && failed_starts_ >= kMostStarts) // another thread's frame has waited long enough for all
+                throw Failure{"The GrainLayer server " + program_ + " ended while starting; see " + text_of(log) + "."};
             if (aborted())
                 throw Failure{"", true};
             std::this_thread::sleep_for(milliseconds(kTurn));
@@ -467,6 +502,7 @@ private:
     bool greet(Connection &connection, const std::string &secret, const Aborted &aborted) {
         wire::Hello hello{};
         hello.version = wire::kVersion;
+        hello.release = wire::kRelease;
         hello.pid = own_pid();
         if (!unhex(secret, hello.token) || !unhex(kParamsDigest, hello.digest))
             return false;
@@ -479,11 +515,17 @@ private:
             std::ranges::copy(connection.session->token, hello.session);
         const Reply reply = connection.exchange(wire::Kind::Hello, bytes_of(hello), aborted);
         if (reply.kind == wire::Kind::Failed) {
-            const bool is_old_file = code_of(reply.body) == wire::Code::Token; // an old server's: it is read again
-            if (!is_old_file && !connection.session)
+            if (code_of(reply.body) == wire::Code::Token) // an old server's file: it is read again
+                return false;
+            const bool retires = body_of<wire::Failed>(reply.body).retires == 1; // it makes room for a newer one
+            if (retires && watching_) {
+                failed_starts_ = kMostStarts;
+                next_start_ = Clock::now() + milliseconds(kMostPause);
+                throw Failure{"The GrainLayer program " + program_ + " is older than this plug-in; install GrainLayer again."};
+            }
+            if (!retires && !connection.session)
                 throw Failure{sentence_of(reply.body)};
-            if (!is_old_file)
-                lose(connection, false);
+            lose(connection, false);
             return false;
         }
         const auto welcome = body_of<wire::Welcome>(reply.body);
@@ -506,7 +548,8 @@ private:
         program_ = text_of(program);
         std::string why;
         if (!process_.start(program, log, why))
-            throw Failure{"The GrainLayer server " + program_ + " cannot be started (" + why + "); install GrainLayer again."};
+            throw Failure{"The GrainLayer server " + program_ + " cannot be started (" + why +
+                          "); look whether GRAINLAYER_SERVER names it and the disk has room, or install GrainLayer again."};
         watching_ = true;
         last_start_ = Clock::now();
         next_start_ = last_start_ + milliseconds(pause_ms_);
@@ -517,10 +560,13 @@ private:
     std::shared_ptr<Session> session_;
     std::vector<std::unique_ptr<Connection>> idle_; // all of this session
     std::string host_ = "unknown";
+    std::map<std::string, Values> told_; // by shot, what a server was last told
+    Clock::time_point quiet_until_{};
     std::timed_mutex meeting_; // held by the one thread that looks for the server; guards what follows
     Process process_;
     std::string program_;
     bool watching_ = false; // the process started last has not been seen to end
+    int failed_starts_ = 0; // since one was met
     Clock::time_point next_start_{}, last_start_{};
     std::atomic<int> pause_ms_{kLeastPause};
 };
@@ -561,8 +607,29 @@ void set_host(const std::string &name) { Server::only().set_host(name); }
 
 void rest() { Server::only().rest(); }
 
+bool is_told(const Values &values) { return Server::only().is_told(values); }
+
+void tell(unsigned effect, const Values &values, const Aborted &aborted) {
+    float black[4] = {};
+    Pixels dot;
+    dot.data = reinterpret_cast<unsigned char *>(black);
+    dot.bounds = {0, 0, 1, 1};
+    dot.row_bytes = sizeof black;
+    Job job;
+    job.effect = effect;
+    job.width = job.height = 1;
+    job.values = values;
+    try {
+        job.pictures = {lend(dot, true)};
+        render(job, aborted);
+    } catch (const Failure &) {
+        Server::only().be_quiet();
+    }
+}
+
 Answer render(Job &job, const Aborted &aborted) {
     const Reply reply = Server::only().request(wire::Kind::Render, job, aborted);
+    Server::only().keep_told(job.values);
     const auto done = body_of<wire::Done>(reply.body);
     return {done.outcome == std::uint32_t(wire::Outcome::Source), done.cached != 0, double(done.microseconds) / 1000,
             reply.body.substr(sizeof done)};

@@ -32,8 +32,10 @@ struct Failure {
 // An effect's values of one moment, in the order in which the server takes them; numbers are all parameters that are no texts.
 struct Values {
     double operator[](const char *key) const; // 0 where the effect has no such number
+    bool operator==(const Values &) const = default;
     std::vector<std::pair<const char *, double>> numbers;
     std::vector<std::string> texts;
+    std::string uid; // of the shot, which is also among the texts
 };
 
 struct Job {
@@ -65,6 +67,9 @@ namespace server {
 Answer render(Job &job, const Aborted &aborted); // into job.out
 std::string analyse(Job &job, const Aborted &aborted);
 std::string doctor();
+// The server keeps what each shot was last set to: also that nothing is to be done any more.
+bool is_told(const Values &values);
+void tell(unsigned effect, const Values &values, const Aborted &aborted); // where it cannot be told, nothing is lost but that
 void set_host(const std::string &name);
 void rest(); // lets go what no request is using
 } // namespace server

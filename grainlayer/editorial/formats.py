@@ -80,7 +80,7 @@ EDL = Format(
     put_each(put_edl),
     "a comment line of the event",
     NO_PROFILE,
-    "One picture track. The rate comes from `--rate`, the sidecar or our own comments, and is 24 otherwise.",
+    "One picture track. The rate comes from `--rate`, the sidecar or our own comments; else 24 is taken, which is reported.",
     {"rate": "rate"},
 )
 AAF = Format(

@@ -9,7 +9,7 @@ from fractions import Fraction
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any
 
-from grainlayer.editorial.shots import Keyframe, PlacedShot, Placement, Shot, ShotList, Span
+from grainlayer.editorial.shots import Keyframe, Keys, PlacedShot, Placement, Shot, ShotList, Span
 from grainlayer.errors import GrainlayerError, TimelineError
 from grainlayer.grain.profile import GrainProfile
 from grainlayer.params import Effect, Kind, ShotParams, find
@@ -76,7 +76,7 @@ def shot_to_json(shot: Shot, *, name: bool = True, profile: bool = True) -> Fact
     facts: Facts = {"schema": SCHEMA, "uid": shot.uid}
     facts |= {"name": shot.name} if name else {}
     facts |= {"effect": str(shot.effect), "params": values}
-    facts |= {"keys": {key: [[frame, _plain(value)] for frame, value in row] for key, row in shot.keys.items()}} if shot.keys else {}
+    facts |= {"keys": keys_to_json(shot.keys)} if shot.keys else {}
     return facts | ({"profile": json.loads(shot.profile.to_json())} if profile and shot.profile else {})
 
 
@@ -92,7 +92,7 @@ def shot_from_json(facts: object, name: str = "") -> Shot:
             name=str(found.get("name", name)),
             effect=Effect(found.get("effect", Effect.GRAIN_SPLIT)),
             params=_params(found),
-            keys={str(key): tuple(_keyframe(str(key), *pair) for pair in row) for key, row in found.get("keys", {}).items()},
+            keys=keys_from_json(found.get("keys", {})),
             profile=GrainProfile.from_json(json.dumps(profile)) if profile is not None else None,
         )
     except TimelineError:
@@ -100,6 +100,16 @@ def shot_from_json(facts: object, name: str = "") -> Shot:
     except (GrainlayerError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = str(error).rstrip(".") if isinstance(error, GrainlayerError) else f"{type(error).__name__}: {error}"
         raise TimelineError(f"This grain metadata is damaged ({reason}); set the shot's values again.") from error
+
+
+def keys_to_json(keys: Keys) -> Facts:
+    """Return keyframes as JSON holds them: pairs of frame and value by parameter."""
+    return {key: [[frame, _plain(value)] for frame, value in row] for key, row in keys.items()}
+
+
+def keys_from_json(facts: Facts) -> Keys:
+    """Read what `keys_to_json` wrote; what is no such thing raises TypeError, ValueError or AttributeError, or ParamError in a Shot."""
+    return {str(key): tuple(_keyframe(str(key), *pair) for pair in row) for key, row in facts.items()}
 
 
 def _params(found: Facts) -> ShotParams:

@@ -37,12 +37,23 @@ def info_of(info: MediaInfo, task: Task) -> MediaInfo:
     return replace(info, first_number=task.number, timecode=task.timecode, frames=task.frames, audio_streams=0)
 
 
-def own_frames(reader: Reader, task: Task) -> Iterator[tuple[Frame, Frame]]:
-    """Yield a clip's frames as the media counts them, and as its files do: from 0, at times from 0."""
+def own_count(task: Task) -> Callable[[Frame], Frame]:
+    """Return what counts a clip's frames, given in order, as its files do: from 0, at times from 0."""
     first: int | None = None
-    for frame in reader.frames(task.start, task.stop):
+
+    def moved(frame: Frame) -> Frame:
+        nonlocal first
         first = frame.pts if first is None else first
-        yield frame, replace(frame, index=frame.index - task.start, pts=frame.pts - first)
+        return replace(frame, index=frame.index - task.start, pts=frame.pts - first)
+
+    return moved
+
+
+def own_frames(reader: Reader, task: Task) -> Iterator[tuple[Frame, Frame]]:
+    """Yield a clip's frames as the media counts them, and as its files do."""
+    moved = own_count(task)
+    for frame in reader.frames(task.start, task.stop):
+        yield frame, moved(frame)
 
 
 def film_tags(codec: str, tags: ColourTags) -> ColourTags:
@@ -99,14 +110,14 @@ def result_medium(order: Order, info: MediaInfo) -> Medium:
 
 
 def grain_medium(order: Order, info: MediaInfo, base: Medium) -> Medium:
-    """Return in what the grain is written: like the base where both are without loss, or FFV1."""
+    """Return in what the grain is written: FFV1 in the samples of the base."""
     match order.grain_format:
         case "ffv1":
             return Medium("ffv1", base.format, base.tags)
         case "prores4444":
             return Medium("prores", sample_format("yuv444p10le"), film_tags("prores", info.tags))
         case _:
-            return base if order.twins else Medium("exr", format_in("exr", info), info.tags)
+            return Medium("exr", format_in("exr", info), info.tags)
 
 
 @contextmanager
@@ -135,10 +146,24 @@ def dated(like: MediaInfo, task: Task) -> dict[str, str]:
     return {} if "DateTime" in like.attributes else {"DateTime": date_of(task)}
 
 
-def twin_planes(frame: Frame, base: Image, info: MediaInfo, medium: Medium) -> tuple[Planes, Planes]:
-    """Return base and grain as planes whose sum is the source, for layers that are stored alike without loss."""
-    stored = source_in(frame, info, medium.format, medium.tags)
-    return split_planes(stored, from_image(base, medium.format, medium.tags, like=stored), medium.format)
+def base_planes(frame: Frame, base: Image, info: MediaInfo, medium: Medium, *, twins: bool) -> Planes:
+    """Return a base as it is stored; one of twins takes up what its grain cannot hold, so that their sum is the source.
+
+    Floats: the sum misses the source by at most half a step of the smaller of the two.
+    """
+    if not twins:
+        return planes_in(base, frame, info, medium.format, medium.tags)
+    if not medium.format.floating:
+        stored = source_in(frame, info, medium.format, medium.tags)
+        return split_planes(stored, from_image(base, medium.format, medium.tags, like=stored), medium.format)[0]
+    source = to_image(frame.planes, info.format, info.tags)
+    grain = source - as_stored(base, medium)
+    return planes_in(source - as_stored(grain, medium), frame, info, medium.format, medium.tags)
+
+
+def as_stored(image: Image, medium: Medium) -> Image:
+    """Return an image rounded to what a medium stores."""
+    return to_image(from_image(image, medium.format, medium.tags), medium.format, medium.tags)
 
 
 def grain_planes(frame: Frame, lower: Frame, info: MediaInfo, base: MediaInfo, medium: Medium) -> Planes:
@@ -163,15 +188,14 @@ def write_grain(task: Task, order: Order, base: Path, out: Path) -> None:
 def recombination(task: Task, order: Order, base: Path, grain: Path, step: Callable[[], None]) -> dict[str, Any]:
     """Read base and grain back and return how far their sum is from the source, in code steps.
 
-    Layers stored alike, or in FFV1, are added sample by sample in the base's format; others as images, in steps of the source.
+    Grain in FFV1 is added code by code in the base's format; any other as images, in steps of the source.
     """
-    error = Error()
+    error, coded = Error(), order.grain_format == "ffv1"
     with open_source(task, order) as reader, open_media(base) as below, open_media(grain) as above:
         info, stored = reader.info, below.info.format
-        exact = order.twins or order.grain_format == "ffv1"
-        unit = FLOAT_STEP if (stored if exact else info.format).floating else 1.0 if exact else 1 / info.format.peak
+        unit = 1.0 if coded else FLOAT_STEP if info.format.floating else 1 / info.format.peak
         for (frame, _), lower, upper in zip(own_frames(reader, task), below.frames(), above.frames(), strict=True):
-            if exact:
+            if coded:
                 wanted = source_in(frame, info, stored, below.info.tags)
                 again = join_planes(lower.planes, upper.planes, stored)
             else:
@@ -180,7 +204,7 @@ def recombination(task: Task, order: Order, base: Path, grain: Path, step: Calla
             for left, right in zip(wanted, again, strict=True):
                 error.add(left, right, unit)
             step()
-    return error.summary() | {"step": "1/1024" if unit == FLOAT_STEP else f"one code of {(stored if exact else info.format).name}"}
+    return error.summary() | {"step": "1/1024" if unit == FLOAT_STEP else f"one code of {(stored if coded else info.format).name}"}
 
 
 def added(lower: Frame, below: MediaInfo, upper: Frame, above: MediaInfo) -> Image:

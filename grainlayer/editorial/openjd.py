@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from grainlayer.editorial.deliver import Run, identity
 from grainlayer.editorial.manifest import write_open
 from grainlayer.editorial.order import Order
-from grainlayer.editorial.plan import make_plan
+from grainlayer.editorial.plan import check_sources, make_plan
 from grainlayer.editorial.timeline import read_timeline
 from grainlayer.errors import MediaError, TimelineError
 
@@ -19,18 +20,21 @@ VERSION = "jobtemplate-2023-09"
 LONGEST_TITLE = 128
 
 
-def write_template(path: Path, timeline: Path, out: Path, order: Order, *, overwrite: bool) -> dict[str, Any]:
+def write_template(path: Path, timeline: Path, out: Path, order: Order, run: Run) -> dict[str, Any]:
     """Write the template of a delivery and return what it holds. Raise TimelineError or MediaError.
 
     Clips whose media is missing have no task; the last step names them.
     """
-    if path.exists() and not overwrite:
+    if path.exists() and not run.overwrite:
         raise MediaError(f"{path} exists already; choose another name, or say --overwrite to replace it.")
     edit = read_timeline(timeline)
     plan = make_plan(edit, order)
     if not plan.jobs:
         raise TimelineError(f"No clip of {timeline.name} can be delivered: {' '.join(plan.failures.values())}")
-    made = template(f"GrainLayer {edit.shots.name}", sorted(plan.jobs), timeline.resolve(), out.resolve(), order)
+    check_sources(plan, order, out)
+    values = {"Timeline": str(timeline.resolve()), "Output": str(out.resolve()), "Name": identity(edit, run.name), "Program": program()}
+    options = [*options_of(order), *(["--overwrite"] if run.overwrite else [])]
+    made = template(f"GrainLayer {edit.shots.name}", sorted(plan.jobs), values, options)
     try:
         write_open(path, json.dumps(made, indent=2) + "\n")
     except OSError as error:
@@ -38,10 +42,9 @@ def write_template(path: Path, timeline: Path, out: Path, order: Order, *, overw
     return {"output": str(path), "tasks": len(plan.jobs), "failures": list(plan.failures.values()), "problems": list(plan.problems)}
 
 
-def template(title: str, indices: Sequence[int], timeline: Path, out: Path, order: Order) -> dict[str, Any]:
-    """Return a job template: the step Shots, with a task for each clip, then the step Edit."""
-    words = ["deliver", "{{Param.Timeline}}", "-o", "{{Param.Output}}", *options_of(order)]
-    values = {"Timeline": str(timeline), "Output": str(out), "Program": program()}
+def template(title: str, indices: Sequence[int], values: Mapping[str, str], options: Sequence[str]) -> dict[str, Any]:
+    """Return a job template with these parameters: the step Shots, with a task for each clip, then the step Edit."""
+    words = ["deliver", "{{Param.Timeline}}", "-o", "{{Param.Output}}", "--name", "{{Param.Name}}", *options]
     shots = {"name": "Index", "type": "INT", "range": ranges(indices)}
     return {
         "specificationVersion": VERSION,

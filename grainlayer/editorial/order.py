@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -69,8 +70,8 @@ class Order:
 
     @property
     def twins(self) -> bool:
-        """Say whether base and grain are stored alike and without loss, so that their sum is exact in the stored samples."""
-        return "grain" in self.layers and self.base_codec == self.grain_format
+        """Say whether base and grain are stored alike and without loss: the base then takes up what its grain cannot hold."""
+        return self.base_codec == self.grain_format
 
     @property
     def movie_base(self) -> bool:
@@ -85,6 +86,19 @@ class Order:
     def facts(self) -> dict[str, Any]:
         """Return the order as JSON holds it."""
         return asdict(self) | {"layers": list(self.layers)}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Say where layers go.
+
+    edit       what the delivery is known by: the edit's path, or a name that the user chose
+    overwrite  whether files that are none of this delivery may be replaced
+    """
+
+    out: Path
+    edit: str
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,13 +135,18 @@ class Task:
 
     @property
     def key(self) -> str:
-        """Return the name of this clip's records: what its files are called."""
-        return re.sub(r"[^\w.+-]", "_", self.stems["report"])
+        """Return the name of this clip's records, which no other clip has: what its files are called."""
+        stem = self.stems["report"]
+        plain = re.sub(r"[^\w.+-]", "_", stem)
+        return plain if plain == stem else f"{plain}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
 
     def base(self, order: Order) -> str:
-        """Return the base's path: among the hidden files where it is needed but not asked for."""
-        stem = self.stems["base"] if "base" in order.layers else f"{HIDDEN}/bases/{self.key}"
-        return file_of(stem, BASE_SUFFIXES[order.base_codec])
+        """Return the base's path as a deliverable."""
+        return file_of(self.stems["base"], BASE_SUFFIXES[order.base_codec])
+
+    def hidden_base(self, order: Order) -> str:
+        """Return the base's path where it is needed but not asked for: among the hidden files."""
+        return file_of(f"{HIDDEN}/bases/{self.key}", BASE_SUFFIXES[order.base_codec])
 
     def grain(self, order: Order) -> str:
         """Return the grain's path."""
@@ -135,11 +154,16 @@ class Task:
 
     def result(self, order: Order) -> str:
         """Return the result's path."""
-        return file_of(self.stems["result"], {"exr": ".exr", "ffv1": ".mkv"}.get(order.result_codec, ".mov"))
+        return file_of(self.stems["result"], BASE_SUFFIXES[order.result_codec])
 
     def stream(self, order: Order) -> str:
         """Return the grain stream's path: beside a base that is a movie, under its name, where players look for it."""
         return self.stems["base" if order.movie_base else "stream"] + ".grain"
+
+    def layers(self, order: Order) -> dict[str, str]:
+        """Return the paths of the layers asked for."""
+        paths = {"base": self.base, "grain": self.grain, "result": self.result, "stream": self.stream}
+        return {layer: path(order) for layer, path in paths.items() if layer in order.layers}
 
     @property
     def report(self) -> str:
@@ -191,12 +215,12 @@ def safe_part(text: str) -> str:
     return re.sub(r"[^\w+-]+", "_", text).strip("_")[:LONGEST_NAME]
 
 
-def check_names(tasks: tuple[Task, ...]) -> None:
-    """Raise TimelineError if two files of a delivery would have one name."""
-    seen: dict[str, Task] = {}
-    for task in tasks:
-        for layer, stem in task.stems.items():
-            other = seen.setdefault(stem.casefold(), task)
-            if other is not task or list(task.stems.values()).count(stem) > 1:
-                named = f"clip {other.index} and clip {task.index}" if other is not task else f"two layers of clip {task.index} ({layer})"
+def check_names(stems: Mapping[int, Mapping[str, str]]) -> None:
+    """Raise TimelineError if two files of a delivery would have one name; `stems` are the clips' by their numbers."""
+    seen: dict[str, tuple[int, str]] = {}
+    for index, layers in stems.items():
+        for layer, stem in layers.items():
+            other, first = seen.setdefault(stem.casefold(), (index, layer))
+            if (other, first) != (index, layer):
+                named = f"clip {other} and clip {index}" if other != index else f"two layers of clip {index} ({first}, {layer})"
                 raise TimelineError(f"The template gives the name {stem!r} to {named}; put {{index}} and {{layer}} into it.")

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grainlayer.editorial.clips import Found, media_reference, schema_of
-from grainlayer.editorial.order import Order, Task, check_names, stems_of
+from grainlayer.editorial.order import HIDDEN, Order, Task, check_names, stems_of, unit_of
 from grainlayer.editorial.shots import PlacedShot, Placement, Shot
-from grainlayer.editorial.usedrange import MediaFacts, Overlap, Used, overlaps, used_frames
+from grainlayer.editorial.usedrange import MediaFacts, Overlap, Used, overlaps, rates_said, used_frames
 from grainlayer.errors import GrainlayerError, MediaError, TimelineError
 from grainlayer.picture.media import is_sequence, open_media
 from grainlayer.picture.timecode import advanced
@@ -34,9 +34,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """Hold what a delivery does: jobs by the clip's number, why others fail (a sentence each), and what is worth knowing."""
+    """Hold what a delivery does: jobs by the clip's number, why others fail (a sentence each), and what is worth knowing.
+
+    clips  the numbers of all clips that show pictures, those that were not asked for included
+    """
 
     jobs: Mapping[int, Job]
+    clips: tuple[int, ...]
     failures: Mapping[int, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
@@ -73,27 +77,46 @@ class Library:
             return MediaFacts(reader.count(), info.rate, info.timecode, numbered)
 
 
-def make_plan(edit: Timeline, order: Order) -> Plan:
-    """Return the tasks of an edit. Raise TimelineError if nothing of it shows pictures, or two files would have one name."""
+def make_plan(edit: Timeline, order: Order, only: int | None = None) -> Plan:
+    """Return the tasks of an edit, or the one of a clip's number: no other media is opened then.
+
+    Raise TimelineError if nothing of it shows pictures, or two files would have one name.
+    """
     library, ends = Library(order), overlaps(edit.tree)
     jobs: dict[int, Job] = {}
     failures: dict[int, str] = {}
-    problems = list(edit.shots.problems)
+    stems: dict[int, dict[str, str]] = {}
+    problems = [*edit.shots.problems, *map(str, edit.shots.conflicts)]
     for found, placed in zip(edit.found, edit.shots, strict=True):
         reason = passed_over(found)
         if reason:
             problems.append(f"{placed.label()} is passed over: {reason}.")
             continue
+        stems[placed.index] = stems_of(placed, order.template, Path(placed.placement.media or ""))
+        if only not in (None, placed.index):
+            continue
         try:
-            job, said = _job(placed, edit.path, order, library, ends.get(id(found.node), Overlap()))
+            job, said = _job(placed, edit.path, stems[placed.index], order, library, ends.get(id(found.node), Overlap()))
             jobs[placed.index] = job
             problems += said
         except GrainlayerError as error:
             failures[placed.index] = f'Clip {placed.index} "{placed.name}": {str(error).rstrip(".")}.'
-    if not jobs and not failures:
+    if not stems:
         raise TimelineError(f"{edit.path.name} has no clip that shows pictures; there is nothing to deliver.")
-    check_names(tuple(job.task for job in jobs.values()))
-    return Plan(jobs, failures, tuple(problems))
+    check_names(stems)
+    return Plan(jobs, tuple(stems), failures, tuple(problems))
+
+
+def check_sources(plan: Plan, order: Order, out: Path) -> None:
+    """Raise TimelineError if a clip's media is what the delivery itself would write."""
+    place = out.resolve()
+    written = {place / unit_of(path) for task in plan.tasks for path in task.layers(order).values()}
+    for task in plan.tasks:
+        media = task.media.resolve()
+        if media in written or media.parent in written or media.is_relative_to(place / HIDDEN):
+            raise TimelineError(
+                f'Clip {task.index} "{task.name}" shows {task.media}, which is what this delivery writes; choose another folder with -o.'
+            )
 
 
 def passed_over(found: Found) -> str | None:
@@ -107,16 +130,16 @@ def passed_over(found: Found) -> str | None:
     return None
 
 
-def _job(placed: PlacedShot, edit: Path, order: Order, library: Library, overlap: Overlap) -> tuple[Job, list[str]]:
-    """Return a clip's job, and sentences on what its media lacks. Raise MediaError or TimelineError."""
+def _job(
+    placed: PlacedShot, edit: Path, stems: Mapping[str, str], order: Order, library: Library, overlap: Overlap
+) -> tuple[Job, list[str]]:
+    """Return a clip's job, and sentences on its media. Raise MediaError or TimelineError."""
     placement = placed.placement
     if placement.media is None:
         raise MediaError("it names no media; relink it")
     path = media_path(placement.media, edit)
     facts = library.facts(path, placement.source.rate)
     used = used_frames(placement, overlap, order.handles, facts)
-    timecode = advanced(facts.timecode, used.start, facts.rate) if facts.timecode else None
-    shot = placed.shot or Shot(NO_GRAIN, placed.name)
     task = Task(
         index=placed.index,
         name=placed.name,
@@ -124,17 +147,25 @@ def _job(placed: PlacedShot, edit: Path, order: Order, library: Library, overlap
         start=used.start,
         stop=used.stop,
         number=_number(placement, facts, used),
-        timecode=timecode,
+        timecode=advanced(facts.timecode, used.start, facts.rate) if facts.timecode else None,
         rate=placement.source.rate,
-        shot=replace(shot, name=""),
-        stems=stems_of(placed, order.template, path),
+        shot=replace(placed.shot or Shot(NO_GRAIN, placed.name), name=""),
+        stems=stems,
     )
-    said = (
-        [f"{placed.label()} needs {sum(used.lacks)} frames more than its media has; what is there is delivered."] if any(used.lacks) else []
-    )
-    if placement.speed is None:
+    return Job(task, used), _said(placed, facts, used)
+
+
+def _said(placed: PlacedShot, facts: MediaFacts, used: Used) -> list[str]:
+    """Return sentences on what of a clip's media needs a look."""
+    said: list[str] = []
+    if any(used.lacks):
+        said.append(f"{placed.label()} needs {sum(used.lacks)} frames more than its media has; what is there is delivered.")
+    rates = rates_said(placed.placement, facts)
+    if rates:
+        said.append(f"{placed.label()} {rates}.")
+    if placed.placement.speed is None:
         said.append(f"{placed.label()} changes its speed as it goes, so that all of its media is delivered.")
-    return Job(task, used), said
+    return said
 
 
 def _number(placement: Placement, facts: MediaFacts, used: Used) -> int:

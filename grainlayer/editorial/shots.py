@@ -15,7 +15,7 @@ from typing import Any
 
 from grainlayer.errors import ParamError, TimelineError
 from grainlayer.grain.profile import GrainProfile
-from grainlayer.params import TABLE, Effect, Kind, ShotParams, Value, defaults_for, find, for_effect
+from grainlayer.params import NOT_A_LOOK, TABLE, Effect, Kind, ShotParams, Value, defaults_for, find, for_effect
 
 Keyframe = tuple[int, Value]
 """A frame, as index in the source media, and the value there."""
@@ -27,9 +27,6 @@ DIGITS = 15
 LATEST_FRAME = 1 << 31
 UNKEYED = ("shot_uid", "follow", "profile_data")
 """Parameters that cannot change inside a shot."""
-
-OF_THE_PICTURE = ("encoding", "level_mode", "level", "profile", "profile_file", "box_x", "box_y", "box_width", "box_height", "profile_data")
-"""Parameters that describe a shot's own picture, and are no look."""
 
 DEFAULTS = ShotParams()
 FLOATS = tuple(param.key for param in TABLE if param.kind is Kind.FLOAT)
@@ -92,10 +89,10 @@ class Shot:
         return replace(self, effect=chosen, params=params, keys={**kept, **(keys or {})}).fitting()
 
     def with_look_of(self, other: Shot, shift: int = 0) -> Shot:
-        """Return the shot with another's look: all but what describes its own picture; keyframes move by `shift` frames."""
-        own: dict[str, Any] = {key: getattr(self.params, key) for key in OF_THE_PICTURE}
-        kept = {key: row for key, row in self.keys.items() if key in OF_THE_PICTURE}
-        moved = {key: tuple((at + shift, value) for at, value in row) for key, row in other.keys.items() if key not in OF_THE_PICTURE}
+        """Return the shot with another's look: all but its own picture and handling; keyframes move by `shift` frames."""
+        own: dict[str, Any] = {key: getattr(self.params, key) for key in NOT_A_LOOK}
+        kept = {key: row for key, row in self.keys.items() if key in NOT_A_LOOK}
+        moved = {key: tuple((at + shift, value) for at, value in row) for key, row in other.keys.items() if key not in NOT_A_LOOK}
         return replace(self, effect=other.effect, params=replace(other.params, **own), keys=kept | moved)
 
     def fitting(self) -> Shot:

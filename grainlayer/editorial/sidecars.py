@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from grainlayer.editorial.jsonform import keys_from_json, keys_to_json
+from grainlayer.editorial.shots import Keys, Shot
 from grainlayer.editorial.state import safe_name, write_whole
 from grainlayer.errors import GrainlayerError, MediaError, ParamError
 from grainlayer.grain.profile import GrainProfile
 from grainlayer.params import Effect, ShotParams, for_effect
+from grainlayer.picture.textfiles import read_text
 
 SCHEMA = 1
 REMEMBERED = 256
@@ -22,11 +25,19 @@ LONGEST = 1 << 20
 
 @dataclass(frozen=True)
 class Sidecar:
-    """Hold what a shot's sidecar says: its parameters, and its measured profile where there is one."""
+    """Hold what a shot's sidecar says: its parameters, its keyframes, and its measured profile where there is one."""
 
     uid: str
     params: ShotParams
     profile: GrainProfile | None = None
+    keys: Keys = field(default_factory=dict)
+
+    def at(self, frame: int) -> ShotParams:
+        """Return the values at a frame of the source media. Raise ParamError if a keyframe is not legal."""
+        return replace(Shot("any", keys=self.keys).at(frame), **self._still()) if self.keys else self.params
+
+    def _still(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self.params).items() if key not in self.keys}
 
 
 def sidecar_path(folder: Path, uid: str) -> Path:
@@ -39,6 +50,7 @@ def write_sidecar(folder: Path, sidecar: Sidecar) -> Path:
     path = sidecar_path(folder, sidecar.uid)
     profile = json.loads(sidecar.profile.to_json()) if sidecar.profile else None
     facts = {"schema": SCHEMA, "uid": sidecar.uid, "params": sidecar.params.to_dict(), "profile": profile}
+    facts |= {"keys": keys_to_json(sidecar.keys)} if sidecar.keys else {}
     try:
         write_whole(path, json.dumps(facts, ensure_ascii=False, indent=1))
     except OSError as error:
@@ -47,17 +59,18 @@ def write_sidecar(folder: Path, sidecar: Sidecar) -> Path:
 
 
 def read_sidecar(path: Path) -> Sidecar:
-    """Read a sidecar. Raise ParamError if it is damaged or too new, OSError if it cannot be read."""
+    """Read a sidecar. Raise ParamError if it is damaged or too new, MediaError if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            data = file.read(LONGEST + 1)
-        facts: dict[str, Any] = json.loads(data.decode("utf-8"))
+        facts: dict[str, Any] = json.loads(read_text(path, LONGEST, what="The sidecar", advice="make it readable, or switch follow off"))
         if facts["schema"] != SCHEMA:
             raise ParamError(f"its schema is {facts['schema']!r}, this program reads {SCHEMA}")
         profile = facts.get("profile")
         found = GrainProfile.from_json(json.dumps(profile)) if profile is not None else None
-        return Sidecar(str(facts["uid"]), ShotParams.from_dict(facts["params"]), found)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        keys = Shot("any", keys=keys_from_json(facts.get("keys", {}))).keys
+        return Sidecar(str(facts["uid"]), ShotParams.from_dict(facts["params"]), found, keys)
+    except MediaError:
+        raise
+    except (GrainlayerError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = str(error).rstrip(".") if isinstance(error, GrainlayerError) else "it is no sidecar"
         raise ParamError(f"The sidecar {path} is damaged ({reason}); write it again, or switch follow off.") from error
 
@@ -84,6 +97,8 @@ class Sidecars:
             found = read_sidecar(path)
         except FileNotFoundError:
             return None
+        except MediaError:
+            raise
         except OSError as error:
             raise MediaError(f"The sidecar {path} cannot be read ({error.strerror}); make it readable, or switch follow off.") from error
         with self._lock:
@@ -93,13 +108,13 @@ class Sidecars:
         return found
 
 
-def followed(params: ShotParams, sidecar: Sidecar, effect: Effect) -> ShotParams:
-    """Return a sidecar's parameters with what stays the host's: view, quality, uid, follow, encoding.
+def followed(params: ShotParams, sidecar: Sidecar, effect: Effect, frame: int = 0) -> ShotParams:
+    """Return a sidecar's parameters at a frame of the source media, with what stays the host's: view, quality, uid, follow, encoding.
 
     Raise ParamError for a value that this effect's menus do not have.
     """
     kept = {key: getattr(params, key) for key in ("view", "quality", "shot_uid", "follow", "encoding")}
-    found = replace(sidecar.params, **kept)
+    found = replace(sidecar.at(frame), **kept)
     for param in for_effect(effect):
         param.check(getattr(found, param.key))
     return found

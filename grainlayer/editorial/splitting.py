@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from grainlayer.codec.base import times_path, write_times
 from grainlayer.codec.container import assemble
 from grainlayer.codec.stream import GrainShot, GrainStream, pack, unpack
 from grainlayer.editorial import layerfiles
-from grainlayer.editorial.keys import measures
+from grainlayer.editorial.keys import looks_around, measures, stretches
 from grainlayer.editorial.matroskaids import settle_identifiers
 from grainlayer.editorial.order import Order, Task
 from grainlayer.editorial.workplace import link_or_copy
@@ -24,7 +24,6 @@ from grainlayer.grain.stocks import stock_profile
 from grainlayer.grain.texture import plain_map
 from grainlayer.jobs.regrade import Regrader
 from grainlayer.jobs.shots import GainMeter, ShotGrain, measure_shot, plain_shot, windows
-from grainlayer.params import GrainSource
 from grainlayer.picture.media import Frame, MediaInfo, Reader, open_media
 from grainlayer.picture.planes import to_image
 from grainlayer.types import Image
@@ -34,12 +33,11 @@ Step = Callable[[], None]
 
 @dataclass(frozen=True)
 class Made:
-    """Hold where a stage has put its files, None for those not asked for, and what it measured."""
+    """Hold where the split has put its files, None for a base not asked for, and the frames' times."""
 
     base: Path | None
-    grain: Path | None
     measure: Path
-    facts: dict[str, Any]
+    times: list[int]
 
 
 @cache
@@ -68,16 +66,13 @@ def measure(effect: Effect, reader: Reader, task: Task) -> ShotGrain:
     return measure_shot(effect, reader, task.start, task.stop, shot.params)
 
 
-def split_frames(effect: Effect, reader: Reader, task: Task, grain: ShotGrain) -> Iterator[tuple[Frame, Frame, Image, Image]]:
-    """Yield each frame of a clip as the media and as its files count it, its base and its grain."""
-    first: int | None = None
-    for frame, window in windows(reader, task.start, task.stop, task.shot.params):
-        first = frame.pts if first is None else first
+def split_frames(effect: Effect, reader: Reader, task: Task, grain: ShotGrain) -> Iterator[tuple[Frame, Image, Image]]:
+    """Yield each frame of a clip as the media counts it, its base and its grain."""
+    for frame, window in windows(reader, task.start, task.stop, task.shot.params, around=looks_around(task)):
         request = Request(window, frame.index, task.shot.at(frame.index), grain.profile, grain.texture, grain.level)
         layers = effect.layers(request)
         base = request.source if layers.base is None else layers.base
-        moved = replace(frame, index=frame.index - task.start, pts=frame.pts - first)
-        yield frame, moved, base, request.source - base
+        yield frame, base, request.source - base
 
 
 def fresh(folder: Path, path: str) -> Path:
@@ -86,67 +81,56 @@ def fresh(folder: Path, path: str) -> Path:
     return folder / Path(path).name
 
 
-def split(task: Task, order: Order, folder: Path, step: Step) -> Made:
-    """Make base, grain and measured profile. Raise GrainlayerError."""
-    base = fresh(folder / "base", task.base(order)) if order.needs_base else None
-    grain = fresh(folder / "grain", task.grain(order)) if "grain" in order.layers else None
-    segment = None if base is None else base if order.base_codec == "exr" else folder / "segment.mkv"
+def split(task: Task, order: Order, base: str | None, name: str, folder: Path, step: Step) -> Made:
+    """Make base and measured profile: the only work of a network. `name` identifies the base's content. Raise GrainlayerError."""
+    out = fresh(folder / "base", base) if base else None
+    segment = None if out is None else out if order.base_codec == "exr" else folder / "segment.mkv"
     effect = effect_on(order.device, order.model)
     with layerfiles.open_source(task, order) as reader:
         info = reader.info
         found = measure(effect, reader, task)
-        meter, times = GainMeter(found.profile), list[int]()
-        with ExitStack() as stack:
-            write = _writer(stack, task, order, info, segment, grain)
-            for frame, moved, lower, upper in split_frames(effect, reader, task, found):
+        meter, times, moved = GainMeter(found.profile), list[int](), layerfiles.own_count(task)
+        with _base_writer(segment, task, order, info) as write:
+            for frame, lower, upper in split_frames(effect, reader, task, found):
                 meter.add(lower, upper)
-                write(frame, moved, lower)
-                times.append(moved.pts)
+                mine = moved(frame)
+                write(frame, mine, lower)
+                times.append(mine.pts)
                 step()
     if len(times) != task.frames:
         raise MediaError(f"{task.media} ended after {len(times)} of {task.frames} frames; check the file.")
-    if grain is not None and segment is not None and not order.twins:
-        layerfiles.write_grain(task, order, segment, grain)
-    if base is not None and segment is not None and base != segment:
-        assemble([segment], None, base, like=layerfiles.info_of(info, task))
-    _settle(task, base, grain)
-    facts = _facts(task, order, segment, grain)
-    return Made(base, grain, _write_measure(folder, task, info, found, meter), facts | {"times": times})
+    if out is not None and segment is not None and out != segment:
+        assemble([segment], None, out, like=layerfiles.info_of(info, task))
+        settle(out, name)
+    return Made(out, _write_measure(folder, task, info, found, meter), times)
 
 
 Written = Callable[[Frame, Frame, Image], None]
 
 
-def _writer(stack: ExitStack, task: Task, order: Order, info: MediaInfo, base: Path | None, grain: Path | None) -> Written:
-    """Return what writes a frame's base, and its grain where both are stored alike."""
-    if base is None:
-        return lambda frame, moved, lower: None
-    like, medium = layerfiles.info_of(info, task), layerfiles.base_medium(order, info)
-    write = stack.enter_context(layerfiles.base_writer(base, medium, like, task, order))
-    if not order.twins or grain is None:
-        return lambda frame, moved, lower: write(
-            replace(moved, planes=layerfiles.planes_in(lower, frame, info, medium.format, medium.tags))
-        )
-    write_grain = stack.enter_context(layerfiles.layer_writer(grain, medium, like, task, grain=True))
-
-    def write_both(frame: Frame, moved: Frame, lower: Image) -> None:
-        kept, rest = layerfiles.twin_planes(frame, lower, info, medium)
-        write(replace(moved, planes=kept))
-        write_grain(replace(moved, planes=rest))
-
-    return write_both
+@contextmanager
+def _base_writer(path: Path | None, task: Task, order: Order, info: MediaInfo) -> Generator[Written]:
+    """Write bases of frames, given as the media and as the file counts them; nothing where no base is asked for."""
+    if path is None:
+        yield lambda frame, mine, lower: None
+        return
+    medium = layerfiles.base_medium(order, info)
+    with layerfiles.base_writer(path, medium, layerfiles.info_of(info, task), task, order) as write:
+        yield lambda frame, mine, lower: write(replace(mine, planes=layerfiles.base_planes(frame, lower, info, medium, twins=order.twins)))
 
 
-def _settle(task: Task, *paths: Path | None) -> None:
-    for path in paths:
-        if path is not None and path.suffix == ".mkv":
-            settle_identifiers(path, f"{task.key} {path.name}")
+def settle(path: Path, name: str) -> None:
+    """Give a Matroska file identifiers made from the name of its content."""
+    if path.suffix == ".mkv":
+        settle_identifiers(path, name)
 
 
-def _facts(task: Task, order: Order, base: Path | None, grain: Path | None) -> dict[str, Any]:
-    if base is None or grain is None:
-        return {}
-    return {"recombination": layerfiles.recombination(task, order, base, grain, lambda: None)}
+def make_grain(task: Task, order: Order, base: Path, name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Make a clip's grain against its base as delivered, and measure what their sum misses of the source. Raise GrainlayerError."""
+    out = fresh(folder / "grain", task.grain(order))
+    layerfiles.write_grain(task, order, base, out)
+    settle(out, name)
+    return out, layerfiles.recombination(task, order, base, out, lambda: None)
 
 
 def _write_measure(folder: Path, task: Task, info: MediaInfo, grain: ShotGrain, meter: GainMeter) -> Path:
@@ -157,8 +141,8 @@ def _write_measure(folder: Path, task: Task, info: MediaInfo, grain: ShotGrain, 
     return path
 
 
-def _stream(width: int, height: int, info: MediaInfo, shot: GrainShot) -> GrainStream:
-    return GrainStream(width, height, info.rate, shot.frames, (shot,))
+def _stream(width: int, height: int, info: MediaInfo, *shots: GrainShot) -> GrainStream:
+    return GrainStream(width, height, info.rate, shots[-1].end, shots)
 
 
 def read_measure(path: Path) -> GrainShot:
@@ -169,15 +153,13 @@ def read_measure(path: Path) -> GrainShot:
     return stream.shots[0]
 
 
-def make_stream(task: Task, order: Order, measured: Path, base: Path | None, times: list[int], folder: Path) -> tuple[Path, Path | None]:
+def make_stream(
+    task: Task, order: Order, measured: Path, base: Path | None, name: str, times: list[int], folder: Path
+) -> tuple[Path, Path | None]:
     """Make a clip's grain stream, and its base anew around it where the container carries one. Raise GrainlayerError."""
-    params, shot = task.shot.params, read_measure(measured)
-    shot = replace(shot, seed=params.grain_seed, hold=params.grain_hold)
-    if params.grain_source is GrainSource.STOCK:
-        shot = replace(shot, profile=stock_profile(params.stock), texture=plain_map(shot.texture.width, shot.texture.height), gains=())
     with layerfiles.open_source(task, order) as reader:
         info = reader.info
-    data = pack(_stream(info.width, info.height, info, shot))
+    data = pack(_stream(info.width, info.height, info, *packets(task, read_measure(measured))))
     stream = folder / "stream.grain"
     stream.write_bytes(data)
     if base is None or base.suffix == ".mov":
@@ -188,11 +170,24 @@ def make_stream(task: Task, order: Order, measured: Path, base: Path | None, tim
     assemble([segment], data, out, like=layerfiles.info_of(info, task))
     times_path(segment).unlink()
     segment.unlink()
-    _settle(task, out)
+    settle(out, name)
     return stream, out
 
 
-def make_result(task: Task, order: Order, base: Path, measured: Path, folder: Path, step: Step) -> Path:
+def packets(task: Task, measured: GrainShot) -> list[GrainShot]:
+    """Return a clip's grain as its stream holds it: a packet for each stretch with a seed, hold and stock of its own."""
+    found: list[GrainShot] = []
+    for part in stretches(task):
+        shot = replace(measured, start=part.start, frames=part.stop - part.start, gains=measured.gains[part.start : part.stop])
+        shot = replace(shot, seed=part.seed, hold=part.hold)
+        if part.stock is not None:
+            texture = plain_map(measured.texture.width, measured.texture.height)
+            shot = replace(shot, profile=stock_profile(part.stock), texture=texture, gains=())
+        found.append(shot)
+    return found
+
+
+def make_result(task: Task, order: Order, base: Path, measured: Path, name: str, folder: Path, step: Step) -> Path:
     """Make a clip's result from its source and its base as delivered: no network runs. Raise GrainlayerError."""
     shot, out = read_measure(measured), fresh(folder / "result", task.result(order))
     regrader = regrader_on(order.device)
@@ -206,5 +201,5 @@ def make_result(task: Task, order: Order, base: Path, measured: Path, folder: Pa
                 picture = regrader.result_on(to_image(lower.planes, below.info.format, below.info.tags), request)
                 write(replace(moved, planes=layerfiles.planes_in(picture, frame, info, medium.format, medium.tags)))
                 step()
-    _settle(task, out)
+    settle(out, name)
     return out

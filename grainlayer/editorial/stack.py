@@ -6,14 +6,14 @@ middle. Transitions, retimes and gaps stay as they are: both layers have them al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from grainlayer.editorial.carriers import cleaned, is_our_effect, put_native
-from grainlayer.editorial.clips import Node, media_reference, schema_of
+from grainlayer.editorial.clips import Node, children, media_reference, schema_of
 from grainlayer.editorial.order import NUMBER, Order, unit_of
 from grainlayer.editorial.plan import Job, Plan
 from grainlayer.editorial.shots import Placement, Shot
@@ -40,12 +40,11 @@ class Stacker:
     jobs: Mapping[int, Job]
     shots: Mapping[int, tuple[Placement, Shot]]
 
-    def document(self, edit: Timeline) -> Node:
-        """Return the delivered edit: a timeline, whatever the document was."""
-        root = edit.tree
+    def document(self, root: Node, name: str) -> Node:
+        """Return a timeline of layers, whatever the item was."""
         if schema_of(root) != "Timeline":
             inside = root if schema_of(root) == "Stack" else composition("Stack", [root])
-            root: Node = {"OTIO_SCHEMA": "Timeline.1", "metadata": {}, "name": edit.shots.name, "global_start_time": None, "tracks": inside}
+            root = {"OTIO_SCHEMA": "Timeline.1", "metadata": {}, "name": name, "global_start_time": None, "tracks": inside}
         tracks = root.get("tracks")
         return {**root, "tracks": self._tracks(tracks if isinstance(tracks, dict) else composition("Stack", []))}
 
@@ -160,9 +159,39 @@ def _time(value: Fraction, rate: Fraction) -> Node:
     return {"OTIO_SCHEMA": "RationalTime.1", "rate": float(rate), "value": float(value)}
 
 
-def delivered(edit: Timeline, plan: Plan, order: Order, out: Path, failed: Callable[[int], bool]) -> Node:
-    """Return the delivered edit's JSON; clips whose layers are not there keep their media."""
+def timelines(root: Node) -> list[Node]:
+    """Return what is delivered as an edit of its own: all of a document, but each timeline of a collection.
+
+    Clips and stacks that lie in a collection by themselves follow each other on a track, beside its tracks.
+    """
+    if schema_of(root) != "SerializableCollection":
+        return [root]
+    items = list(_items(root))
+    lines = [item for item in items if schema_of(item) == "Timeline"]
+    tracks = [item for item in items if schema_of(item) == "Track"]
+    loose = [item for item in items if schema_of(item) in ("Clip", "Stack")]
+    if loose or tracks:
+        lines.append(composition("Stack", [*([composition("Track", loose)] if loose else []), *tracks]))
+    return lines or [composition("Stack", [])]
+
+
+def _items(collection: Node) -> Iterator[Node]:
+    for child in children(collection):
+        if schema_of(child) == "SerializableCollection":
+            yield from _items(child)
+        else:
+            yield child
+
+
+def titles(root: Node) -> list[str]:
+    """Return the names of a document's delivered edits."""
+    return [str(item.get("name") or "") if schema_of(item) == "Timeline" else "clips" for item in timelines(root)]
+
+
+def delivered(edit: Timeline, plan: Plan, order: Order, out: Path, failed: Callable[[int], bool]) -> list[Node]:
+    """Return the delivered edits' JSON; clips whose layers are not there keep their media."""
     pairs = list(zip(edit.found, edit.shots, strict=True))
     jobs = {id(f.node): plan.jobs[p.index] for f, p in pairs if p.index in plan.jobs and not failed(p.index)}
     shots = {id(f.node): (p.placement, p.shot) for f, p in pairs if p.shot is not None}
-    return Stacker(order, out, jobs, shots).document(edit)
+    stacker = Stacker(order, out, jobs, shots)
+    return [stacker.document(item, edit.shots.name) for item in timelines(edit.tree)]

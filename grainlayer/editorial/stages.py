@@ -1,41 +1,47 @@
-"""Make the files of one clip, stage by stage; a finished stage is not done again, and an interrupted one leaves nothing.
+"""Make the files of one clip, stage by stage; a finished file is not made again, and an interrupted stage leaves nothing.
 
-split   base and own grain, and the measured profile: the only stage that runs a network or encodes a base
+split   the base and the measured profile: the only stage that runs a network or encodes a base
+grain   the difference of source and base as delivered
 stream  the grain stream, and the container of a base that carries it
 result  the picture with its grain as the parameters ask for it
 report  what was done and measured
+
+Files of earlier orders that this one does not ask for stay as they are.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grainlayer.editorial import keys
-from grainlayer.editorial.manifest import (
-    Record,
-    check_free,
-    files_under,
-    forget,
-    holds,
-    read_record,
-    seal,
-    write_open,
-    write_record,
-)
-from grainlayer.editorial.order import HIDDEN, Order, Task, unit_of
-from grainlayer.editorial.splitting import make_result, make_stream, split
+from grainlayer.editorial.keys import Keys, digest, keys_of
+from grainlayer.editorial.manifest import UNKNOWN, Record, check_free, holds, read_record, write_open, write_record
+from grainlayer.editorial.occupancy import clip_held
+from grainlayer.editorial.order import HIDDEN, Order, Site, Task, unit_of
+from grainlayer.editorial.splitting import make_grain, make_result, make_stream, split
 from grainlayer.editorial.workplace import clear_dead, link_or_copy, put_in_place, workplace
-from grainlayer.errors import GrainlayerError
+from grainlayer.errors import GrainlayerError, MediaError
 
-Make = Callable[[Path], Mapping[str, Path]]
-"""Makes a stage's files in a folder and returns them by the paths of their places."""
+STAGES = ("split", "grain", "stream", "result", "report")
+
+
+@dataclass(frozen=True)
+class New:
+    """Hold a unit that is made and not yet in its place: where it is, the digest of what it depends on, what was measured."""
+
+    path: Path
+    key: str
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+Make = Callable[[Path], Mapping[str, New]]
+"""Makes a stage's units in a folder and returns them by the paths of their places."""
 
 
 @dataclass
@@ -56,20 +62,19 @@ THREADS = "2"
 """Threads of a network, wherever it runs: their number tells in the last bits. GRAINLAYER_THREADS sets another for all."""
 
 
-def make_clip(task: Task, order: Order, out: Path, step: Callable[[int], None], *, overwrite: bool = False) -> Outcome:
+def make_clip(task: Task, order: Order, site: Site, step: Callable[[int], None]) -> Outcome:
     """Make what is missing or out of date of a clip's files. Errors of the clip are told in the outcome."""
     began = time.monotonic()
     os.environ.setdefault("GRAINLAYER_THREADS", THREADS)
     outcome = Outcome(task.index, task.name, task.frames)
     try:
-        clear_dead(out)
-        work = ClipWork(task, order, out, step, overwrite, outcome)
-        work.run()
-        outcome.facts = work.record.facts.get("split", {})
+        clear_dead(site.out)
+        with clip_held(site.out, task.key):
+            ClipWork(task, order, site, step, outcome).run()
     except GrainlayerError as error:
         outcome.error = str(error)
     except OSError as error:
-        outcome.error = f"{error.filename or out} could not be used ({error.strerror or error}); check the path and the disk."
+        outcome.error = f"{error.filename or site.out} could not be used ({error.strerror or error}); check the path and the disk."
     outcome.seconds = round(time.monotonic() - began, 2)
     return outcome
 
@@ -82,139 +87,158 @@ def steps_of(task: Task, order: Order) -> int:
 class ClipWork:
     """Take one clip through its stages."""
 
-    def __init__(self, task: Task, order: Order, out: Path, step: Callable[[int], None], overwrite: bool, outcome: Outcome) -> None:
-        """Read the clip's record."""
-        self.task, self.order, self.out, self.step, self.overwrite = task, order, out, step, overwrite
-        self.record: Record = read_record(out, task.key)
-        self.outcome = outcome
+    def __init__(self, task: Task, order: Order, site: Site, step: Callable[[int], None], outcome: Outcome) -> None:
+        """Read the clip's record. Raise GrainlayerError if what its files depend on cannot be read."""
+        self.task, self.order, self.out, self.overwrite, self.step, self.outcome = task, order, site.out, site.overwrite, step, outcome
+        self.record: Record = read_record(site.out, task.key, site.edit)
+        self.keys: Keys = keys_of(task, order)
+        self.base = self._base()
 
     def run(self) -> None:
-        """Do the stages that are not finished. Raise GrainlayerError or OSError."""
-        task, order = self.task, self.order
-        split_key = keys.split_key(task, order)
-        base = [task.base(order)] if order.needs_base else []
-        grain = [task.grain(order)] if "grain" in order.layers else []
-        self._stage("split", split_key, [*base, *grain, task.measure], self._split, task.frames)
-        for stage in {"stream", "result"} - set(order.layers):
-            forget(self.record, stage)
-        if "stream" in order.layers:
-            self._stage("stream", keys.stream_key(task, order, split_key), [task.stream(order)], self._stream, 0)
-        if "result" in order.layers:
-            self._stage("result", keys.result_key(task, order, split_key), [task.result(order)], self._result, task.frames)
-        reported = keys.digest(self.report())
-        self._stage("report", reported, [task.report], self._report, 0)
-        self._clear()
+        """Do what is not finished. Raise GrainlayerError or OSError."""
+        self._split()
+        if "grain" in self.order.layers:
+            self._grain()
+        if "stream" in self.order.layers:
+            self._stream()
+        if "result" in self.order.layers:
+            self._result()
+        self._report()
+        self._tidy()
+        self.outcome.facts = self._measured()
 
-    def _stage(self, stage: str, key: str, paths: list[str], make: Make, steps: int) -> None:
-        """Do a stage unless it is finished, and write its record."""
-        units = [unit_of(path) for path in paths]
-        if holds(self.out, self.record, stage, key, units):
-            self.outcome.kept.append(stage)
-            self.step(steps)
-            return
+    def _base(self) -> str:
+        """Return the path of the base, or nothing: a delivered one serves, asked for or not; else it is made where it is wanted."""
+        if not self.order.needs_base:
+            return ""
+        shown = self.task.base(self.order)
+        if "base" in self.order.layers or self._has(shown, self.keys.base):
+            return shown
+        return self.task.hidden_base(self.order)
+
+    def _has(self, path: str, key: str) -> bool:
+        return holds(self.out, self.record, unit_of(path), key)
+
+    def _facts(self, path: str) -> Mapping[str, Any]:
+        return self.record.facts.get(unit_of(path), {})
+
+    def _make(self, stage: str, units: Iterable[str], make: Make) -> None:
+        """Make a stage's units and put them in place; the record says before which are about to be replaced."""
         check_free(self.out, self.record, units, overwrite=self.overwrite)
-        self._begin(stage, units)
         with workplace(self.out, self.task.key) as folder:
-            for unit, made in make(folder).items():
-                put_in_place(made, self.out / unit, folder / "old")
-        self._finish(stage, key, units)
-
-    def _begin(self, stage: str, units: list[str]) -> None:
-        """Say in the record, before anything is put in place, which files are about to be replaced."""
-        forget(self.record, stage)
-        if stage == "split":
-            forget(self.record, "stream")
-        self.record.claimed = sorted({*self.record.claimed, *units})
-        write_record(self.out, self.task.key, self.record)
-
-    def _finish(self, stage: str, key: str, units: list[str]) -> None:
-        names = [name for unit in units for name in files_under(self.out, unit)]
-        self.record.files |= {name: seal(self.out, name, stage) for name in names}
-        self.record.stages[stage] = key
-        if stage == "stream" and self.order.movie_base:
-            base = self.task.base(self.order)
-            self.record.files[base] = seal(self.out, base, "split")
-        write_record(self.out, self.task.key, self.record)
+            made = make(folder)
+            self.record.claim(made)
+            self._write()
+            for unit, new in made.items():
+                put_in_place(new.path, self.out / unit, folder / "old")
+        for unit, new in made.items():
+            self.record.keep(self.out, unit, new.key, new.facts)
+        self._write()
         self.outcome.done.append(stage)
 
-    def _clear(self) -> None:
-        """Remove what earlier orders and interrupted runs left of this clip's files."""
-        if not self.record.claimed:
-            return
-        for name in self.record.claimed:
-            place = self.out / name
-            if name not in self.record.files and not place.is_dir():
-                place.unlink(missing_ok=True)
-                with suppress(OSError):
-                    place.parent.rmdir()
-        self.record.claimed = []
+    def _write(self) -> None:
         write_record(self.out, self.task.key, self.record)
-
-    def _split(self, folder: Path) -> Mapping[str, Path]:
-        task, order = self.task, self.order
-        key = keys.split_key(task, order)
-        shared = self._shared(key, folder)
-        if shared is not None:
-            self.step(task.frames)
-            return shared
-        made = split(task, order, folder, self._one)
-        self.record.facts["split"] = made.facts
-        found = {task.measure: made.measure}
-        found |= {unit_of(task.base(order)): _unit(made.base)} if made.base else {}
-        found |= {unit_of(task.grain(order)): _unit(made.grain)} if made.grain else {}
-        write_open(self._index(key), json.dumps(self._units()))
-        return found
 
     def _one(self) -> None:
         self.step(1)
 
-    def _index(self, key: str) -> Path:
-        """Return the file that says which clip was split with a digest."""
-        path = self.out / HIDDEN / "splits" / f"{key[:32]}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+    def _split(self) -> None:
+        """Have base and measured profile."""
+        wanted = {self.task.measure: self.keys.measure} | ({unit_of(self.base): self.keys.base} if self.base else {})
+        missing = {unit: key for unit, key in wanted.items() if not self._has(unit, key)}
+        if not missing:
+            self.outcome.kept.append("split")
+            self.step(self.task.frames)
+            return
+        with workplace(self.out, f"{self.task.key} copies") as folder:
+            copies = {unit: self._borrowed(key, unit, folder / str(place)) for place, (unit, key) in enumerate(missing.items())}
+            found = {unit: new for unit, new in copies.items() if new is not None}
+            if len(found) == len(missing):
+                self._make("copied", found, lambda _: found)
+                self.step(self.task.frames)
+                return
+        self._check_codec()
+        self._make("split", wanted, self._pictures)
 
-    def _units(self) -> dict[str, str]:
-        task, order = self.task, self.order
-        found = {"clip": task.key, "measure": task.measure}
-        found |= {"base": unit_of(task.base(order))} if order.needs_base else {}
-        return found | ({"grain": unit_of(task.grain(order))} if "grain" in order.layers else {})
+    def _check_codec(self) -> None:
+        """Raise MediaError if the base would replace one of another codec that has its name."""
+        codec = self._facts(self.base).get("codec", self.order.base_codec)
+        if codec != self.order.base_codec and (self.out / self.base).exists() and not self.overwrite:
+            raise MediaError(f"{self.out / self.base} is a base in {codec}; choose another folder or template, or say --overwrite.")
 
-    def _shared(self, key: str, folder: Path) -> Mapping[str, Path] | None:
-        """Return copies of another clip's layers, made of the same pictures by the same parameters; None if there are none."""
-        try:
-            theirs: dict[str, str] = json.loads(self._index(key).read_text("utf-8"))
-        except (OSError, ValueError):
-            return None
-        other, ours = read_record(self.out, theirs.pop("clip")), self._units()
-        clip = ours.pop("clip")
-        if clip == theirs.get("clip") or theirs.keys() != ours.keys() or set(theirs.values()) & set(ours.values()):
-            return None
-        if not holds(self.out, other, "split", key, theirs.values()):
-            return None
-        found: dict[str, Path] = {}
-        for layer, unit in ours.items():
-            found[unit] = folder / layer
-            _copy(self.out / theirs[layer], found[unit], Path(theirs[layer]).name, Path(unit).name)
-        self.record.facts["split"] = other.facts.get("split", {})
+    def _pictures(self, folder: Path) -> Mapping[str, New]:
+        made = split(self.task, self.order, self.base, self.keys.base, folder, self._one)
+        self._index(self.keys.measure, self.task.measure)
+        found = {self.task.measure: New(made.measure, self.keys.measure, {"times": made.times})}
+        if made.base:
+            self._index(self.keys.base, unit_of(self.base))
+            found[unit_of(self.base)] = New(_unit(made.base), self.keys.base, {"codec": self.order.base_codec})
         return found
 
-    def _stream(self, folder: Path) -> Mapping[str, Path]:
-        task, order = self.task, self.order
-        base = self.out / task.base(order) if order.movie_base else None
-        times = self.record.facts.get("split", {}).get("times", [])
-        stream, movie = make_stream(task, order, self.out / task.measure, base, times, folder)
-        return {task.stream(order): stream} | ({task.base(order): movie} if movie else {})
+    def _grain(self) -> None:
+        """Have the grain."""
+        path, key = self.task.grain(self.order), self.keys.grain
+        unit = unit_of(path)
 
-    def _result(self, folder: Path) -> Mapping[str, Path]:
-        task, order = self.task, self.order
-        made = make_result(task, order, self.out / task.base(order), self.out / task.measure, folder, self._one)
-        return {unit_of(task.result(order)): _unit(made)}
+        def make(folder: Path) -> Mapping[str, New]:
+            new = self._borrowed(key, unit, folder / "copy")
+            if new is None:
+                grain, found = make_grain(self.task, self.order, self.out / self.base, key, folder)
+                new = New(_unit(grain), key, {"recombination": found})
+                self._index(key, unit)
+            return {unit: new}
 
-    def _report(self, folder: Path) -> Mapping[str, Path]:
-        path = folder / "report.json"
-        path.write_text(json.dumps(self.report(), indent=1, sort_keys=True) + "\n", "utf-8")
-        return {self.task.report: path}
+        if self._has(unit, key):
+            self.outcome.kept.append("grain")
+        else:
+            self._make("grain", [unit], make)
+
+    def _stream(self) -> None:
+        """Have the grain stream, and the base around it where its container carries one."""
+        path, key = self.task.stream(self.order), self.keys.stream
+        base = self.base if self.order.movie_base and not self.base.endswith(".mov") else ""
+
+        def make(folder: Path) -> Mapping[str, New]:
+            times = self._facts(self.task.measure).get("times", [])
+            below = self.out / base if base else None
+            stream, movie = make_stream(self.task, self.order, self.out / self.task.measure, below, key, times, folder)
+            around = {**self._facts(base), "carried": key}
+            return {path: New(stream, key)} | ({base: New(movie, self.keys.base, around)} if movie else {})
+
+        if self._has(path, key) and (not base or self._facts(base).get("carried") == key):
+            self.outcome.kept.append("stream")
+        else:
+            self._make("stream", [path], make)
+
+    def _result(self) -> None:
+        """Have the result."""
+        path, key = self.task.result(self.order), self.keys.result
+
+        def make(folder: Path) -> Mapping[str, New]:
+            below, measured = self.out / self.base, self.out / self.task.measure
+            made = make_result(self.task, self.order, below, measured, key, folder, self._one)
+            return {unit_of(path): New(_unit(made), key)}
+
+        if self._has(path, key):
+            self.outcome.kept.append("result")
+            self.step(self.task.frames)
+        else:
+            self._make("result", [unit_of(path)], make)
+
+    def _report(self) -> None:
+        """Have the report."""
+        facts = self.report()
+        path, key = self.task.report, digest(facts)
+
+        def make(folder: Path) -> Mapping[str, New]:
+            made = folder / "report.json"
+            made.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
+            return {path: New(made, key)}
+
+        if self._has(path, key):
+            self.outcome.kept.append("report")
+        else:
+            self._make("report", [path], make)
 
     def report(self) -> dict[str, Any]:
         """Return what the clip's report says: nothing that differs from run to run."""
@@ -222,9 +246,51 @@ class ClipWork:
         facts: dict[str, Any] = {"index": task.index, "name": task.name, "uid": task.shot.uid, "media": str(task.media)}
         facts |= {"frames": task.frames, "range": [task.start, task.stop], "first_number": task.number, "timecode": task.timecode}
         facts |= {"layers": list(order.layers), "base_codec": order.base_codec, "grain_format": order.grain_format}
-        found = self.record.facts.get("split", {})
-        facts |= {"recombination": found["recombination"]} if "recombination" in found else {}
-        return facts | {"digests": {stage: key for stage, key in self.record.stages.items() if stage != "report"}}
+        return facts | self._measured() | {"digests": {layer: self.keys.of(layer) for layer in order.layers}}
+
+    def _measured(self) -> dict[str, Any]:
+        return dict(self._facts(self.task.grain(self.order))) if "grain" in self.order.layers else {}
+
+    def _index(self, key: str, unit: str) -> None:
+        """Say where what was made for a digest lies, for clips that show the same pictures."""
+        write_open(self._index_of(key), json.dumps({"clip": self.task.key, "unit": unit}))
+
+    def _index_of(self, key: str) -> Path:
+        return self.out / HIDDEN / "splits" / f"{key[:32]}.json"
+
+    def _borrowed(self, key: str, unit: str, place: Path) -> New | None:
+        """Return a copy of what another clip, or this one at another place, has made for a digest; None if there is none."""
+        try:
+            theirs: dict[str, str] = json.loads(self._index_of(key).read_text("utf-8"))
+            there, own = theirs["unit"], theirs["clip"] == self.task.key
+            other = self.record if own else read_record(self.out, theirs["clip"], self.record.edit)
+            facts = other.facts.get(there, {})
+            foreign = "carried" in facts and "stream" not in self.order.layers and not unit.startswith(HIDDEN)
+            if there == unit or foreign or not holds(self.out, other, there, key):
+                return None
+            _copy(self.out / there, place, Path(there).name, Path(unit).name)
+        except (OSError, ValueError, KeyError, MediaError):
+            return None
+        if own:
+            self._index(key, unit)
+        return New(place, key, facts)
+
+    def _tidy(self) -> None:
+        """Remove hidden bases of earlier orders; what an interruption left of deliverables that this order has not is kept."""
+        before = asdict(self.record)
+        hidden = {unit for unit in (*self.record.units, *self.record.claimed) if self.base and unit.startswith(f"{HIDDEN}/bases/")}
+        for unit in hidden - {unit_of(self.base)}:
+            self.record.drop(unit)
+            if (self.out / unit).is_dir():
+                shutil.rmtree(self.out / unit, ignore_errors=True)
+            else:
+                (self.out / unit).unlink(missing_ok=True)
+        for unit in self.record.claimed:
+            if not unit.startswith(HIDDEN) and (self.out / unit).exists():
+                self.record.keep(self.out, unit, UNKNOWN, {})
+        self.record.claimed = []
+        if asdict(self.record) != before:
+            self._write()
 
 
 def _unit(made: Path) -> Path:
@@ -242,7 +308,5 @@ def _copy(theirs: Path, ours: Path, their_name: str, our_name: str) -> None:
 
 
 def facts_of(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as JSON holds it, without the times of its pictures."""
-    facts = asdict(outcome)
-    facts["facts"] = {key: value for key, value in facts["facts"].items() if key != "times"}
-    return facts
+    """Return an outcome as JSON holds it."""
+    return asdict(outcome)

@@ -127,6 +127,21 @@ def counted(placement: Placement, media: MediaFacts) -> tuple[Fraction, Fraction
     return timecode_of(placement, media) * unit, unit, rate
 
 
+def rates_said(placement: Placement, media: MediaFacts) -> str | None:
+    """Return how a clip's range is counted where the edit's rate is not its media's, in words; None where they match."""
+    known = placement.available
+    stated = known.rate if known is not None and known.duration > 0 else placement.source.rate
+    if abs(stated / media.rate - 1) < SAME_RATE:
+        return None
+    _, unit, _ = counted(placement, media)
+    how = "its pictures are counted one by one" if unit == 1 else "its range is taken in seconds, so that its ends may be a picture off"
+    return f"is counted at {_decimal(stated)} frames a second and its media has {_decimal(media.rate)}: {how}; conform one to the other"
+
+
+def _decimal(rate: Fraction) -> str:
+    return f"{float(rate):.3f}".rstrip("0").rstrip(".")
+
+
 def _one_by_one(rate: Fraction, media: MediaFacts) -> bool:
     """Say whether an edit at `rate` counts each frame as one: those of sequences, and of media of nearly its rate."""
     return media.first_number is not None or abs(rate / media.rate - 1) < SAME_RATE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
@@ -18,7 +19,7 @@ FOLDER = f"{HIDDEN}/work"
 @contextmanager
 def workplace(out: Path, key: str) -> Generator[Path]:
     """Make an empty folder of this process for a clip's unfinished files, and remove it after. Raise MediaError."""
-    place = out / FOLDER / f"{key[-80:]}.{_host()}.{os.getpid()}"
+    place = out / FOLDER / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.{_host()}.{os.getpid()}"
     try:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)

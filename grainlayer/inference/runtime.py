@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -99,13 +100,15 @@ def check_cancelled() -> None:
 
 @cache
 def _runtime() -> Any:
-    """Import onnxruntime. Raise ModelError that says which extra to install."""
+    """Import onnxruntime, which is to report nothing to its makers. Raise ModelError that says which extra to install."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # heeded only before it is loaded; else it keeps an identifier in the user's cache
     try:
         import onnxruntime
     except ImportError as error:
         raise ModelError(
             "onnxruntime is not installed: run `pip install 'grainlayer[cpu]'`, or `grainlayer[gpu]` for an NVIDIA card."
         ) from error
+    onnxruntime.disable_telemetry_events()  # what the variable does not cover: Windows' own tracing
     onnxruntime.set_default_logger_severity(3)
     return onnxruntime
 
@@ -125,8 +128,24 @@ def choose_providers(device: str) -> list[str]:
 
 def device_name(device: str) -> str:
     """Return where networks will run, without loading any: cpu, cuda ... Raise ModelError if the device is not there."""
-    first = choose_providers(device)[0]
-    return next(name for name, provider in PROVIDERS.items() if provider == first)
+    return _name_of(choose_providers(device)[0])
+
+
+def _name_of(provider: str) -> str:
+    return next((name for name, known in PROVIDERS.items() if known == provider), provider)
+
+
+def devices_of_loaded(device: str) -> list[str]:
+    """Return where the networks that were asked to run on `device` do run: a refused device falls back to the CPU."""
+    return sorted({model.device for (_, asked), model in list(_LOADED.items()) if asked == device})
+
+
+def device_in_use(device: str) -> str:
+    """Return where networks asked to run on `device` run, in words; before one is loaded, where they are to.
+
+    Raise ModelError if the device is not there.
+    """
+    return " and ".join(devices_of_loaded(device)) or f"{device_name(device)}, not tried yet"
 
 
 class Model:
@@ -138,7 +157,7 @@ class Model:
         data = load_bytes(card.id, card.path, card.sha256)
         self.session = self._open(data, choose_providers(device))
         self.inputs = [value.name for value in self.session.get_inputs()]
-        self.device = next(name for name, provider in PROVIDERS.items() if provider == self.session.get_providers()[0])
+        self.device = _name_of(self.session.get_providers()[0])
 
     def _open(self, data: bytes, providers: list[str]) -> onnxruntime.InferenceSession:
         runtime = _runtime()

@@ -16,4 +16,4 @@ class Regrader(Effect):
         """Return the result over this base; with untouched parameters the source, bit for bit. Raise ParamError or MediaError."""
         shown = replace(request, params=replace(request.params, view=View.RESULT))
         grain = request.source - base
-        return view(shown, Layers(base=base, grain=grain, regrain=self._regrain(shown, base, grain)))
+        return view(shown, Layers(base=base, grain=grain, regrain=self.regrain(shown, base, grain)))

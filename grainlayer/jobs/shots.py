@@ -102,9 +102,13 @@ def parts_of(near: Window, turn: int) -> Iterator[tuple[Window, tuple[int, int]]
         yield np.ascontiguousarray(near[:, y : y + tall, x : x + wide]), (y, x)
 
 
-def windows(reader: Reader, start: int, stop: int, params: ShotParams) -> Iterator[tuple[Frame, Window]]:
-    """Yield a shot's frames, each with the pictures around it that the quality looks at; at the shot's ends they are mirrored."""
-    reach = REACH if params.quality is Quality.TEMPORAL and params.removal > 0 else 0
+def windows(reader: Reader, start: int, stop: int, params: ShotParams, *, around: bool | None = None) -> Iterator[tuple[Frame, Window]]:
+    """Yield a shot's frames, each with the pictures around it that the quality looks at; at the shot's ends they are mirrored.
+
+    `around` says whether any are looked at, for shots whose parameters have keyframes.
+    """
+    looks = params.quality is Quality.TEMPORAL and params.removal > 0 if around is None else around
+    reach = REACH if looks else 0
     held: deque[tuple[Frame, Image]] = deque(maxlen=2 * reach + 1)
     due = 0
     for frame in reader.frames(start, stop):

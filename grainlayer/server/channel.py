@@ -60,6 +60,10 @@ class Listener(ABC):
         """Return a new connection's channel, or None after `timeout` seconds."""
 
     @abstractmethod
+    def renew(self) -> bool:
+        """Listen anew, at the same address, if somebody has removed or replaced it; True if so. Raise OSError."""
+
+    @abstractmethod
     def close(self) -> None:
         """Stop listening and remove the address."""
 
@@ -171,6 +175,20 @@ class SocketChannel(Channel):
         return peer_user(self._socket) == os.getuid()
 
 
+def listening_process(address: str) -> int:
+    """Return the id of the process that listens at a Unix socket, even if it is stopped; -1 if the system does not tell it."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(PATIENCE)
+            connection.connect(address)
+            if sys.platform == "linux":
+                return struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+            local, peer_process = 0, 2
+            return struct.unpack("i", connection.getsockopt(local, peer_process, 4))[0]
+    except (OSError, AttributeError, struct.error):
+        return -1
+
+
 def peer_user(connection: socket.socket) -> int:
     """Return the user id of a Unix socket's peer, -1 if the system does not tell it."""
     try:
@@ -187,17 +205,42 @@ class SocketListener(Listener):
 
     def __init__(self, path: Path) -> None:
         """Listen at `path`. Raise OSError."""
+        self.address = str(path)
+        self._open()
+
+    def _open(self) -> None:
+        path = Path(self.address)
         path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.bind(str(path))
-        path.chmod(0o600)
-        self._socket.listen(128)
-        self.address = str(path)
+        try:
+            self._socket.bind(self.address)
+            path.chmod(0o600)
+            self._socket.listen(128)
+            self._place = self._there()
+        except OSError:
+            self._socket.close()
+            raise
+
+    def _there(self) -> tuple[int, int, int] | None:
+        """Return what tells the file at the address from any other."""
+        try:
+            facts = os.lstat(self.address)
+        except OSError:
+            return None
+        return facts.st_dev, facts.st_ino, facts.st_mtime_ns
+
+    def renew(self) -> bool:
+        """Listen anew if the socket has been removed or replaced; True if so. Raise OSError."""
+        if self._there() == self._place:
+            return False
+        self._socket.close()
+        self._open()
+        return True
 
     def accept(self, timeout: float) -> Channel | None:
         """Return a new connection's channel, or None after `timeout` seconds."""
-        self._socket.settimeout(timeout)
         try:
+            self._socket.settimeout(timeout)
             return SocketChannel(self._socket.accept()[0])
         except OSError as error:
             if not isinstance(error, TimeoutError):
@@ -205,9 +248,11 @@ class SocketListener(Listener):
             return None
 
     def close(self) -> None:
-        """Stop listening and remove the socket."""
+        """Stop listening and remove the socket, unless another lies in its place."""
         self._socket.close()
-        Path(self.address).unlink(missing_ok=True)
+        if self._place is not None and self._there() == self._place:
+            Path(self.address).unlink(missing_ok=True)
+        self._place = None
 
 
 def listen(folder_socket: Path) -> Listener:

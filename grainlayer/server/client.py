@@ -18,23 +18,23 @@ import numpy as np
 from grainlayer.errors import MediaError, WireError
 from grainlayer.params import Effect, ShotParams, digest
 from grainlayer.server.channel import Channel, Closed, connect
+from grainlayer.server.job import Job, Picture, pack_job
 from grainlayer.server.parameters import EFFECTS, write_params
 from grainlayer.server.rendezvous import Rendezvous, check_folder, read_rendezvous, runtime_folder
 from grainlayer.server.wire import (
+    DIGEST,
     MARK,
     NAME,
+    RELEASE,
     SESSION,
     SILENCE_MS,
     VERSION,
     Code,
-    Job,
     Kind,
     Message,
     Outcome,
-    Picture,
     Question,
     pack,
-    pack_job,
     padded,
     unpadded,
 )
@@ -44,12 +44,17 @@ GONE = "The GrainLayer server ended the connection; start it again with `grainla
 
 
 class Refused(Exception):
-    """Carry a FAILED answer: its code, and the sentence for people as text."""
+    """Carry a FAILED answer: its code, the sentence for people as text, and whether the server ends so that a newer one may start."""
 
-    def __init__(self, code: Code, sentence: str) -> None:
-        """Take both."""
+    def __init__(self, code: Code, sentence: str, retires: bool = False) -> None:
+        """Take all."""
         super().__init__(sentence)
         self.code = code
+        self.retires = retires
+
+
+class Silent(WireError):
+    """Say that a server gives no sign of life."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,20 +107,35 @@ def server_here() -> Rendezvous | None:
     return read_rendezvous(check_folder(folder, create=False)) if folder.exists() else None
 
 
+def _code(number: int) -> Code:
+    """Return a failure's code; one that this version does not know is internal."""
+    try:
+        return Code(number)
+    except ValueError:
+        return Code.INTERNAL
+
+
 class Client:
     """Hold one connection, its session and the shared memory that it has handed over. For one thread."""
 
-    def __init__(self, rendezvous: Rendezvous, session: bytes = bytes(SESSION), host: str = "grainlayer") -> None:
-        """Connect and say HELLO. Raise MediaError if nobody listens, Refused, WireError."""
+    def __init__(
+        self, rendezvous: Rendezvous, session: bytes = bytes(SESSION), host: str = "grainlayer", *, only_asks: bool = False
+    ) -> None:
+        """Connect and say HELLO; one that only asks is answered by builds with other parameters too.
+
+        Raise MediaError if nobody listens, Refused, WireError.
+        """
+        self.server = rendezvous.pid
         try:
             self.channel: Channel = connect(rendezvous.address)
         except OSError as error:
             raise MediaError(f"No GrainLayer server answers at {rendezvous.address}; start one with `grainlayer serve`.") from error
         self._request = 0
         self._shared: dict[int, Shared] = {}
-        hello = (VERSION, os.getpid(), bytes.fromhex(rendezvous.token), bytes.fromhex(digest()), session, padded(host, NAME))
+        table = bytes(DIGEST) if only_asks else bytes.fromhex(digest())
+        hello = (VERSION, os.getpid(), bytes.fromhex(rendezvous.token), table, RELEASE)
         try:
-            welcome = self.exchange(Kind.HELLO, *hello)
+            welcome = self.exchange(Kind.HELLO, *hello, session, padded(host, NAME))
         except BaseException:
             self.channel.close()
             raise
@@ -150,10 +170,13 @@ class Client:
                 continue
             message, heard = received[0], time.monotonic()
             if message.kind is Kind.FAILED:
-                raise Refused(Code(message["code"]), message.tail.decode("utf-8", "replace"))
+                raise Refused(_code(message["code"]), message.tail.decode("utf-8", "replace"), bool(message["retires"]))
             if message.kind is not Kind.ALIVE:
                 return message
-        raise WireError("The GrainLayer server does not answer; end it with `grainlayer serve --stop` and start it again.")
+        raise Silent(
+            f"The GrainLayer server, process {self.server}, does not answer; end it with `grainlayer serve --stop`, "
+            "and the next frame starts another."
+        )
 
     def shared(self, place: int, size: int) -> Shared:
         """Return the memory of a place, handed to the server; it is kept while it is large enough. Raise OSError, Refused, WireError."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
 import os
 import threading
@@ -12,12 +11,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from grainlayer import __version__
 from grainlayer.errors import WireError
 from grainlayer.inference.runtime import Cancelled, cancellable
 from grainlayer.server.channel import Channel, Closed
 from grainlayer.server.failures import failure
-from grainlayer.server.renders import Answer, Renderer, Work
+from grainlayer.server.greeting import Refusal, check_peer, only_asks
+from grainlayer.server.job import read_job
+from grainlayer.server.renders import Answer, Errand, Renderer, Work
 from grainlayer.server.sessions import Session, Sessions
 from grainlayer.server.wire import (
     HEARTBEAT_MS,
@@ -30,7 +30,6 @@ from grainlayer.server.wire import (
     pack,
     pack_sentence,
     padded,
-    read_job,
     unpadded,
 )
 
@@ -39,13 +38,16 @@ LOG = logging.getLogger(__name__)
 GREETING = 5.0
 """Seconds within which HELLO must come."""
 BEAT = HEARTBEAT_MS / 1000
-CLOSING = (Code.VERSION, Code.PARAMETERS, Code.TOKEN, Code.PROTOCOL)
-"""Codes after which the connection is closed."""
 
 
 @dataclass(frozen=True)
 class House:
-    """Hold what all connections share."""
+    """Hold what all connections share.
+
+    submit, look_up  have work on pictures, and slow answers to questions, done on other threads
+    leave            take nobody in any more and end once all is answered; True once nobody is sent here
+    is_leaving       whether that has been asked for
+    """
 
     token: str
     digest: bytes
@@ -53,16 +55,10 @@ class House:
     renderer: Renderer
     log_file: Path
     submit: Callable[[Callable[[], None]], Future[None]]
+    look_up: Callable[[Callable[[], None]], Future[None]]
     ask: Callable[[Question], str]
-
-
-class Refusal(Exception):
-    """Carry a code and a sentence to the peer, after which the connection is closed: a signal inside this module."""
-
-    def __init__(self, code: Code, sentence: str) -> None:
-        """Take both."""
-        super().__init__(sentence)
-        self.code = code
+    leave: Callable[[], bool]
+    is_leaving: Callable[[], bool]
 
 
 class Connection:
@@ -72,22 +68,36 @@ class Connection:
         """Take what is shared, and the channel, which `run` closes at its end."""
         self.house = house
         self.channel = channel
+        self.is_served = False  # let in for more than questions: only such a peer keeps an idle server alive
+        self.last_used = time.monotonic()
         self._session: Session | None = None
-        self._work: Work | None = None
+        self._errand: Errand | None = None
         self._future: Future[None] | None = None
         self._lock = threading.Lock()
         self._beaten = 0.0
-        self._asked = False
+        self._is_speaking = False
 
     @property
     def is_busy(self) -> bool:
-        """Say whether anything of this connection is not answered yet."""
-        return self.is_working or self._asked
+        """Say whether anything of this connection is not answered yet, or an answer not wholly sent."""
+        return self._is_speaking or self._is_asked
+
+    @property
+    def _is_asked(self) -> bool:
+        errand = self._errand  # other threads look, too, while this one ends
+        return errand is not None and not errand.answered
 
     @property
     def is_working(self) -> bool:
-        """Say whether a request of this connection is not answered yet."""
-        return self._work is not None and not self._work.answered
+        """Say whether a request for pictures is not answered yet."""
+        errand = self._errand
+        return isinstance(errand, Work) and not errand.answered
+
+    @property
+    def is_alone(self) -> bool:
+        """Say whether a session ends with this connection."""
+        session = self._session
+        return session is not None and session.connections == 1
 
     def run(self) -> None:
         """Serve until the peer goes, breaks the protocol, or `stop` is called. Never raises."""
@@ -98,7 +108,8 @@ class Connection:
         except Closed:
             LOG.debug("A peer has gone")
         except Refusal as refusal:
-            self._refuse(refusal.code, str(refusal))
+            self._is_speaking = True
+            self._refuse(refusal.code, str(refusal), retires=refusal.retires and self.house.leave())
         except WireError as error:
             self._refuse(Code.PROTOCOL, str(error))
         except Exception as error:
@@ -108,28 +119,30 @@ class Connection:
 
     def stop(self) -> None:
         """End the connection from another thread."""
-        if self._work is not None:
-            self._work.cancel.cancel()
+        errand = self._errand
+        if errand is not None:
+            errand.cancel.cancel()
         self.channel.hang_up()
 
-    def _refuse(self, code: Code, sentence: str) -> None:
+    def _refuse(self, code: Code, sentence: str, *, retires: bool = False) -> None:
         LOG.warning("Refused a peer: %s %s", code.name, sentence)
-        request = self._work.number if self._work and self.is_working else 0
+        request = self._errand.number if self._errand and self._is_asked else 0
         try:
-            self.channel.send(pack_sentence(Kind.FAILED, request, sentence, code, 0))
+            self.channel.send(pack_sentence(Kind.FAILED, request, sentence, code, int(retires)))
         except Closed:
             return
 
     def _end(self) -> None:
-        if self._work is not None:
-            self._work.cancel.cancel()
+        if self._errand is not None:
+            self._errand.cancel.cancel()
             with self._lock:
-                self._work.answered = True
+                self._errand.answered = True
+        self._is_speaking = False
         if self._session is not None:
             session, self._session = self._session, None
             if self.house.sessions.leave(session):
                 self.house.renderer.cache.forget(session.name)
-        self._work = None
+        self._errand = None
         self.channel.close()
 
     def _greet(self) -> Session:
@@ -138,10 +151,10 @@ class Connection:
             raise Refusal(Code.TOKEN, "This server works for another user; start one of your own with `grainlayer serve`.")
         received = self.channel.receive(GREETING)
         if received is None or received[0].kind is not Kind.HELLO:
-            _close(received)
+            _close(received[1] if received else None)
             raise WireError("The first message must be HELLO, within 5 seconds; restart the host.")
         message = received[0]
-        self._check_peer(message)
+        check_peer(message, self.house.token, self.house.digest)
         session = self.house.sessions.join(message["session"], unpadded(message["host"]))
         welcome = (VERSION, os.getpid(), session.name, padded(self.house.renderer.device, NAME))
         try:
@@ -149,41 +162,25 @@ class Connection:
         except Closed:
             self.house.sessions.leave(session)
             raise
+        self.is_served = not only_asks(message)
         LOG.info("A connection of %s, process %s", session.host or "a host", message["pid"])
         return session
 
-    def _check_peer(self, message: Message) -> None:
-        """Raise Refusal unless version, secret and parameters are the server's."""
-        if message["version"] != VERSION:
-            raise Refusal(
-                Code.VERSION,
-                f"The plug-in speaks protocol {message['version']}, the server (GrainLayer {__version__}) protocol {VERSION}; "
-                "restart the host, and if that does not help reinstall GrainLayer.",
-            )
-        if not hmac.compare_digest(message["token"], bytes.fromhex(self.house.token)):
-            raise Refusal(Code.TOKEN, "The secret is not this server's; read the rendezvous file again.")
-        if message["digest"] != self.house.digest:
-            theirs, ours = message["digest"].hex()[:8], self.house.digest.hex()[:8]
-            raise Refusal(
-                Code.PARAMETERS,
-                f"The plug-in's parameters are of version {theirs}, those of the server (GrainLayer {__version__}) of version {ours}; "
-                "restart the host, and if that does not help reinstall GrainLayer.",
-            )
-
     def _step(self, session: Session) -> None:
         """Take one message, if one comes before the next sign of life is due."""
-        due = self._beaten + BEAT - time.monotonic() if self.is_working else GREETING
+        due = self._beaten + BEAT - time.monotonic() if self._is_asked else GREETING
         received = self.channel.receive(max(due, 0.001))
         if received is not None:
+            self.last_used = time.monotonic()
             self._take(session, *received)
-        if self.is_working and time.monotonic() - self._beaten >= BEAT:
+        if self._is_asked and time.monotonic() - self._beaten >= BEAT:
             self._beat()
 
     def _beat(self) -> None:
         self._beaten = time.monotonic()
         with self._lock:
-            if self._work is not None and not self._work.answered:
-                self.channel.send(pack(Kind.ALIVE, self._work.number, -1.0))
+            if self._errand is not None and not self._errand.answered:
+                self.channel.send(pack(Kind.ALIVE, self._errand.number, -1.0))
 
     def _take(self, session: Session, message: Message, descriptor: int | None) -> None:
         """Meet one message. Raise WireError, Closed."""
@@ -191,29 +188,46 @@ class Connection:
             self._cancel(message.request)
         elif message.kind is Kind.DROP:
             session.segments.drop(message["id"])
-        elif self.is_working:
-            _close((message, descriptor))
+        elif self._is_asked:
+            _close(descriptor)
             raise WireError(f"A {message.kind.name} message came while a request is worked on; open another connection for it.")
-        elif message.kind is Kind.SEGMENT:
+        elif self.house.is_leaving():
+            _close(descriptor)
+            raise Closed
+        elif message.kind is Kind.ASK:
+            self._ask(message)
+        elif not self.is_served:
+            _close(descriptor)
+            raise WireError(f"A {message.kind.name} message came from a peer that may only ask; its HELLO named no parameter table.")
+        else:
+            self._begin(session, message, descriptor)
+
+    def _begin(self, session: Session, message: Message, descriptor: int | None) -> None:
+        """Meet a message about pictures. Raise WireError, Closed."""
+        if message.kind is Kind.SEGMENT:
             session.segments.add(message["id"], message["size"], unpadded(message["name"]), descriptor)
             self.channel.send(pack(Kind.READY, message.request))
         elif message.kind in (Kind.RENDER, Kind.ANALYSE):
             self._start(session, message)
-        elif message.kind is Kind.ASK:
-            self._ask(message)
         else:
             raise WireError(f"A {message.kind.name} message is none that a bridge sends now; bridge and server must be of one version.")
 
     def _ask(self, message: Message) -> None:
+        """Answer a question; one that takes time is looked up on another thread, so that signs of life go on."""
         try:
             question = Question(message["question"])
         except ValueError as error:
             raise WireError(f"There is no question {message['question']}; bridge and server must be of one version.") from error
-        self._asked = True
-        try:
-            self.channel.send(pack_sentence(Kind.TEXT, message.request, self.house.ask(question)))
-        finally:
-            self._asked = False
+        errand = self._errand = Errand(message.request)
+        self._beaten = time.monotonic()
+
+        def answer() -> None:
+            self._do(errand, lambda: pack_sentence(Kind.TEXT, errand.number, self.house.ask(question)))
+
+        if question is Question.DOCTOR:
+            self._future = self.house.look_up(answer)
+        else:
+            answer()
 
     def _start(self, session: Session, message: Message) -> None:
         """Begin a job on another thread. Raise WireError if it is not legal."""
@@ -224,7 +238,7 @@ class Connection:
         pictures = [session.segments.picture(picture.segment, *size) for picture in job.pictures]
         renders = message.kind is Kind.RENDER
         out = session.segments.picture(job.out, *size) if renders else None
-        work = self._work = Work(session, job, message.request, pictures, out)
+        work = self._errand = Work(message.request, session, job, pictures, out)
         self._beaten = time.monotonic()
         if renders:
             self._plan(work)
@@ -246,46 +260,48 @@ class Connection:
     def _submit(self, work: Work, make: Callable[[], bytes]) -> None:
         self._future = self.house.submit(lambda: self._do(work, make))
 
-    def _do(self, work: Work, make: Callable[[], bytes]) -> None:
-        """Work on a job and answer it. Never raises."""
+    def _do(self, errand: Errand, make: Callable[[], bytes]) -> None:
+        """Work on a request and answer it. Never raises."""
         try:
-            with cancellable(work.cancel):
+            with cancellable(errand.cancel):
                 data = make()
         except Exception as error:
-            data = self._failed(work, error)
-        self._answer(work, data)
+            data = self._failed(errand, error)
+        self._answer(errand, data)
 
-    def _failed(self, work: Work, error: Exception) -> bytes:
+    def _failed(self, errand: Errand, error: Exception) -> bytes:
         code, sentence = failure(error, self.house.log_file)
-        return pack_sentence(Kind.FAILED, work.number, sentence, code, 0)
+        return pack_sentence(Kind.FAILED, errand.number, sentence, code, 0)
 
-    def _answer(self, work: Work, data: bytes) -> None:
-        """Send a job's answer, unless it has one; no sign of life comes after it."""
+    def _answer(self, errand: Errand, data: bytes) -> None:
+        """Send a request's answer, unless it has one; no sign of life comes after it."""
         with self._lock:
-            if work.answered:
+            if errand.answered:
                 return
-            work.answered = True
-            work.pictures, work.out = [], None
+            self.last_used = time.monotonic()
+            self._is_speaking = errand.answered = True
+            errand.let_go()
             try:
                 self.channel.send(data)
             except Closed:
                 self.channel.hang_up()
+            self._is_speaking = False
 
     def _cancel(self, request: int) -> None:
         """Stop the request of that number; one that waits for its turn is answered at once."""
-        work = self._work
-        if work is None or work.number != request:
+        errand = self._errand
+        if errand is None or errand.number != request:
             return
-        work.cancel.cancel()
+        errand.cancel.cancel()
         if self._future is not None and self._future.cancel():
-            self._answer(work, self._failed(work, Cancelled()))
+            self._answer(errand, self._failed(errand, Cancelled()))
 
 
 def _done(work: Work, answer: Answer) -> bytes:
     return pack_sentence(Kind.DONE, work.number, answer.note, answer.outcome, int(answer.cached), work.microseconds)
 
 
-def _close(received: tuple[Message, int | None] | None) -> None:
+def _close(descriptor: int | None) -> None:
     """Close the descriptor of a message that is not taken."""
-    if received is not None and received[1] is not None:
-        os.close(received[1])
+    if descriptor is not None:
+        os.close(descriptor)

@@ -20,17 +20,23 @@ import numpy as np
 
 from grainlayer import __version__
 from grainlayer.editorial.state import state_folder
-from grainlayer.errors import GrainlayerError
-from grainlayer.inference.runtime import choose_providers
+from grainlayer.effect import Effect as Renderer
+from grainlayer.effect import Request
+from grainlayer.errors import GrainlayerError, MediaError, WireError
+from grainlayer.inference.runtime import device_in_use, device_name
 from grainlayer.params import Effect, ShotParams, View
-from grainlayer.server.client import Client, Refused, server_here
-from grainlayer.server.rendezvous import check_folder, runtime_folder
+from grainlayer.server.client import Client, Refused, Silent, server_here
+from grainlayer.server.hostcaches import Cache, Knowledge, look_at_caches
+from grainlayer.server.rendezvous import Rendezvous, check_folder, runtime_folder
 from grainlayer.server.wire import Question
 
 BUNDLE = "GrainLayer.ofx.bundle"
+PROGRAM = "grainlayer.exe" if sys.platform == "win32" else "grainlayer"
 STARTING = 10.0
 """Seconds in which a server must have started."""
 LEAST_FREE = 1 << 30
+TRIED = (64, 64)
+"""Height and width of the picture on which a network is tried."""
 SIZE = (96, 128)
 """Height and width of the picture rendered as a test."""
 
@@ -77,10 +83,7 @@ def network_findings(device: str) -> list[Finding]:
     """Return whether networks can run, and on what; whether the models are whole."""
     from grainlayer.jobs.inspect import list_models
 
-    try:
-        found = [Finding(State.OK, "network", f"onnxruntime runs on {', then '.join(choose_providers(device))}")]
-    except GrainlayerError as error:
-        found = [Finding(State.FAIL, "network", str(error))]
+    found = [_device_finding(device)]
     try:
         rows = list_models()["models"]
     except GrainlayerError as error:
@@ -89,6 +92,20 @@ def network_findings(device: str) -> list[Finding]:
     found += [Finding(State.FAIL, "models", row["state"]) for row in broken]
     names = ", ".join(row["id"] for row in rows)
     return found if broken else [*found, Finding(State.OK, "models", f"{names}: verified")]
+
+
+def _device_finding(device: str) -> Finding:
+    """Run a network on a small picture and return where it ran."""
+    try:
+        wanted = device_name(device)
+        Renderer(device).layers(Request(np.full((1, *TRIED, 3), 0.5, np.float32), 0))
+        real = device_in_use(device)
+    except GrainlayerError as error:
+        return Finding(State.FAIL, "network", str(error))
+    if real == wanted:
+        return Finding(State.OK, "network", f"networks run on {real}")
+    advice = f"look after the driver of {wanted} and its libraries, or choose --device cpu"
+    return Finding(State.WARN, "network", f"networks should run on {wanted}, which refused them, and run on {real}; {advice}")
 
 
 def disk_findings() -> list[Finding]:
@@ -124,27 +141,25 @@ def find_bundle() -> Path | None:
 
 
 def find_server(bundle: Path | None) -> Path | None:
-    """Return the server's program as the bridge finds it: named, beside the plug-in, or on PATH."""
+    """Return the server's program as the bridge finds it: named, written into the bundle, beside it, or on PATH."""
     named = os.environ.get("GRAINLAYER_SERVER")
     if named:
         return Path(named)
-    for path in _beside(bundle) if bundle else ():
-        if path.is_file() and os.access(path, os.X_OK):
-            return path
-    found = shutil.which("grainlayer")
-    return Path(found) if found else None
+    on_path = (Path(folder) / PROGRAM for folder in os.environ.get("PATH", "").split(os.pathsep))
+    candidates = [*(_beside(bundle) if bundle else ()), *on_path]
+    return next((path for path in candidates if path.is_absolute() and path.is_file() and os.access(path, os.X_OK)), None)
 
 
 def _beside(bundle: Path) -> Iterator[Path]:
     resources = bundle / "Contents" / "Resources"
     with suppress(OSError, IndexError, UnicodeDecodeError):
         yield Path((resources / "server.path").read_text("utf-8").splitlines()[0])
-    yield resources / "server" / ("grainlayer.exe" if sys.platform == "win32" else "grainlayer")
+    yield resources / "server" / PROGRAM
 
 
 def examine(device: str = "auto") -> list[Finding]:
     """Return everything found on this machine; a server is started if none runs, and a picture rendered through it."""
-    found = [*_installed(), _runtime()]
+    found = [*_installed(), *cache_findings(find_bundle()), _runtime()]
     found += [*network_findings(device), *disk_findings()]
     return found + _served(find_server(find_bundle()))
 
@@ -161,6 +176,21 @@ def _installed() -> list[Finding]:
     if not (program.is_file() and os.access(program, os.X_OK)):
         return [plug, Finding(State.FAIL, "program", f"{program} is no program; name the right one by GRAINLAYER_SERVER")]
     return [plug, Finding(State.OK, "program", f"{program}")]
+
+
+def cache_findings(bundle: Path | None) -> list[Finding]:
+    """Return what hosts remember of the plug-in."""
+    caches = look_at_caches(bundle) if bundle else []
+    known = [cache for cache in caches if cache.knowledge is Knowledge.CURRENT]
+    found = [_cache_finding(cache) for cache in caches if cache.knowledge is not Knowledge.CURRENT]
+    if known:
+        found.append(Finding(State.OK, "caches", f"this bundle is known to {', '.join(sorted({cache.host for cache in known}))}"))
+    return found
+
+
+def _cache_finding(cache: Cache) -> Finding:
+    advice = f"if {cache.host} does not list the plug-ins of today, quit it, delete that file and start it again"
+    return Finding(State.WARN, "caches", f"{cache.host}: {cache.path} {cache.knowledge.value}; {advice}")
 
 
 def _runtime() -> Finding:
@@ -188,24 +218,44 @@ def _served(program: Path | None) -> list[Finding]:
 
 def _meet(program: Path | None) -> tuple[Client, bool]:
     """Return a connection to the server, and whether it had to be started. Raise GrainlayerError, OSError, Refused."""
-    here = server_here()
-    with suppress(GrainlayerError):
-        if here is not None:
-            return Client(here), False
+    client = _running()
+    if client is not None:
+        return client, False
     words = [str(program)] if program else [sys.executable, "-m", "grainlayer.cli"]
     nothing = subprocess.DEVNULL
     process = subprocess.Popen([*words, "serve", "--spawned"], stdin=nothing, stdout=nothing, stderr=nothing)
     return _await(lambda: process.poll() is not None), True
 
 
+def _running() -> Client | None:
+    """Return a connection to the server that runs, None if none does or it makes room for a newer one. Raise GrainlayerError, Refused."""
+    here = server_here()
+    if here is None:
+        return None
+    try:
+        return Client(here)
+    except Silent as error:
+        raise GrainlayerError(_stuck(here)) from error
+    except (MediaError, WireError):
+        return None
+    except Refused as refused:
+        if refused.retires:
+            return None
+        raise
+
+
+def _stuck(here: Rendezvous) -> str:
+    return f"process {here.pid} is the server and does not answer; run `grainlayer serve --stop`, which ends it, and then this again"
+
+
 def _await(has_ended: Callable[[], bool]) -> Client:
     deadline = time.monotonic() + STARTING
     while True:
-        here = server_here()
-        with suppress(GrainlayerError):
-            if here is not None:
-                return Client(here)
-        if has_ended() or time.monotonic() > deadline:
+        ended = has_ended()
+        client = _running()
+        if client is not None:
+            return client
+        if ended or time.monotonic() > deadline:
             raise GrainlayerError(f"The server does not start; run `grainlayer serve` in a terminal and see {runtime_folder()}.")
         time.sleep(0.05)
 

@@ -9,12 +9,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from grainlayer.errors import GrainlayerError, MediaError
-from grainlayer.server.channel import Listener, listen
-from grainlayer.server.rendezvous import LOG, Lock, check_folder, forget, publish, read_rendezvous, runtime_folder, socket_path, withdraw
+from grainlayer.errors import GrainlayerError, MediaError, WireError
+from grainlayer.server.door import Door
+from grainlayer.server.rendezvous import Lock, check_folder, forget, read_rendezvous, runtime_folder
 from grainlayer.server.wire import Question
 
 LOG_BYTES = 1 << 20
@@ -41,14 +42,15 @@ def serve(idle: float, cache_mb: int | None, device: str, *, spawned: bool, anno
         lock.close()
         return {"running": True, "pid": there.pid if there else None, "note": "A server runs already."}
     forget(folder)
-    path = socket_path(folder)
     try:
-        listener = listen(path)
+        door = Door(folder, lock)
+    except MediaError:
+        raise
     except OSError as error:
         raise MediaError(
             f"The server cannot listen in {folder} ({error.strerror}); name another folder with GRAINLAYER_RUNTIME."
         ) from error
-    _run(folder, listener, (idle, cache_mb, device), announce)
+    _run(door, (idle, cache_mb, device), announce)
     logging.shutdown()
     sys.stdout.flush()
     os._exit(0)  # native threads of the networks' runtime may still be at work, and nothing is left to be written
@@ -64,31 +66,32 @@ def _is_ours(lock: Lock, folder: Path) -> bool:
     return True
 
 
-def _run(folder: Path, listener: Listener, options: tuple[float, int | None, str], announce: Callable[[Facts], None]) -> None:
-    _open_log(folder)
+def _run(door: Door, options: tuple[float, int | None, str], announce: Callable[[Facts], None]) -> None:
+    _open_log(door.log_file)
     _raise_limit()
     from grainlayer.server.layercache import default_bytes
     from grainlayer.server.service import Service, ServiceSettings
 
     idle, cache_mb, device = options
     size = default_bytes() if cache_mb is None else cache_mb * 1_000_000
-    service = Service(listener, folder, ServiceSettings(idle, size, device))
-    publish(folder, service.rendezvous)
-    service.before_end = lambda: withdraw(folder, service.rendezvous)
+    service = Service(door, ServiceSettings(idle, size, device))
+    door.publish()
     try:
-        announce({"running": True, "pid": os.getpid(), "address": listener.address, "log": str(folder / LOG)})
+        announce({"running": True, "pid": os.getpid(), "address": door.rendezvous.address, "log": str(door.log_file)})
         sys.stdout.flush()
         service.run()
     except OSError:
         logging.getLogger(__name__).exception("The server ends")
     finally:
-        withdraw(folder, service.rendezvous)
+        door.close()
 
 
 def _take_nothing_over() -> None:
     """Close what the starting process left open, and leave its terminal."""
     if sys.platform == "win32":
         return
+    if runtime_folder().is_absolute():
+        os.chdir("/")
     try:
         most = os.sysconf("SC_OPEN_MAX")
     except (ValueError, OSError):
@@ -114,13 +117,24 @@ def _raise_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _open_log(folder: Path) -> None:
-    """Log into the runtime folder: two files of a megabyte. What cannot be logged is lost and stops nothing."""
+class LogFile(logging.handlers.RotatingFileHandler):
+    """Log into two files of a megabyte, begun anew if somebody has removed them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        if self.stream is not None and not os.path.exists(self.baseFilename):  # pyright: ignore[reportUnnecessaryComparison]
+            self.stream.close()
+            self.stream = None  # pyright: ignore[reportAttributeAccessIssue]
+        super().emit(record)
+
+
+def _open_log(path: Path) -> None:
+    """Log into the runtime folder. What cannot be logged is lost and stops nothing."""
     logging.raiseExceptions = False
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     try:
-        target = logging.handlers.RotatingFileHandler(folder / LOG, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+        target = LogFile(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
     except OSError:
         root.addHandler(logging.NullHandler())
         return
@@ -128,32 +142,33 @@ def _open_log(folder: Path) -> None:
     root.addHandler(target)
 
 
-def _ask(question: Question) -> str | None:
-    """Return the running server's answer, or None if none runs. Raise GrainlayerError if it refuses."""
+def status() -> Facts:
+    """Return what the running server does, or that none runs. Raise GrainlayerError."""
     from grainlayer.server.client import Client, Refused, server_here
 
     here = server_here()
     if here is None:
-        return None
+        return {"running": False, "note": NONE}
     try:
-        client = Client(here)
+        with closing(Client(here, only_asks=True)) as client:
+            return json.loads(client.ask(Question.STATUS))
     except MediaError:
-        return None
+        return {"running": False, "note": NONE}
     except Refused as refused:
         raise GrainlayerError(str(refused)) from refused
-    try:
-        return client.ask(question)
-    finally:
-        client.close()
-
-
-def status() -> Facts:
-    """Return what the running server does, or that none runs. Raise GrainlayerError."""
-    text = _ask(Question.STATUS)
-    return {"running": False, "note": NONE} if text is None else json.loads(text)
 
 
 def stop() -> Facts:
-    """Ask the running server to end. Raise GrainlayerError."""
-    text = _ask(Question.STOP)
-    return {"running": text is not None, "note": text or NONE}
+    """Ask the running server to end, and end the process of one that does not answer as it should. Raise GrainlayerError."""
+    from grainlayer.server.client import Client, Refused, server_here
+    from grainlayer.server.ending import end_server
+
+    here = server_here()
+    if here is None:
+        return {"running": False, "note": NONE}
+    try:
+        with closing(Client(here, only_asks=True)) as client:
+            return {"running": True, "note": client.ask(Question.STOP)}
+    except (MediaError, WireError, Refused):
+        ended = end_server(here, runtime_folder())
+        return {"running": ended, "note": f"The server, process {here.pid}, did not answer as it should, and was ended." if ended else NONE}

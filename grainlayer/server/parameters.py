@@ -8,7 +8,7 @@ from typing import Any
 
 from grainlayer.errors import ParamError
 from grainlayer.params import Effect, Kind, Param, ShotParams, Value, for_effect
-from grainlayer.server.wire import Job
+from grainlayer.server.job import Job
 
 EFFECTS: tuple[Effect, ...] = tuple(Effect)
 """Effects by their number in a job."""

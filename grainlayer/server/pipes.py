@@ -121,6 +121,10 @@ class PipeListener(Listener):
         except queue.Empty:
             return None
 
+    def renew(self) -> bool:
+        """Return False: a pipe's name cannot be taken away."""
+        return False
+
     def close(self) -> None:
         """Stop listening."""
         self._server.close()

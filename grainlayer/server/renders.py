@@ -13,18 +13,19 @@ import numpy as np
 from grainlayer import __version__
 from grainlayer.editorial.journal import Journal
 from grainlayer.editorial.sidecars import Sidecars, followed
-from grainlayer.effect import LEAST_MEASURED, Effect, Request, box_of, names_profile, shows_source, view
-from grainlayer.errors import ModelError, ParamError
+from grainlayer.effect import LEAST_MEASURED, Effect, Request, box_of, names_profile, shows_source, view, weights
+from grainlayer.errors import ModelError, ParamError, TooSmall
 from grainlayer.grain.profile import GrainProfile
 from grainlayer.inference.remove import QUALITIES, LevelEstimate, Strength
-from grainlayer.inference.runtime import Cancel
+from grainlayer.inference.runtime import Cancel, device_in_use
 from grainlayer.params import Effect as EffectName
 from grainlayer.params import GrainSource, LevelMode, ProfileSource, Quality, ShotParams, View
 from grainlayer.server.failures import TooLarge
+from grainlayer.server.job import Job
 from grainlayer.server.layercache import Key, LayerCache, Made, physical_memory
 from grainlayer.server.parameters import EFFECTS, read_params
 from grainlayer.server.sessions import Session
-from grainlayer.server.wire import Job, Outcome
+from grainlayer.server.wire import Outcome
 from grainlayer.types import Image, Window
 
 ONLY_SUMMED = {"view", "grain_amount", "shot_uid", "follow"}
@@ -33,23 +34,41 @@ ONLY_MADE = {"grain_seed", "grain_hold"}
 """Parameters on which layers depend only where grain is synthesised."""
 COPIES = 8
 """Pictures that a render holds at once beside those that it is given, about."""
+SIGNED = (View.GRAIN, View.GRAIN_X4, View.DIFFERENCE)
+"""Views that show what is taken out or changed, around grey."""
+UNCHANGED = "nothing to change: the picture passes through"
 NO_SIDECAR = "follow is on, but there is no sidecar for this shot; write one with the script Import Parameters, or switch follow off."
+LARGEST_THUMBNAIL = 128
+"""Pixels across a picture that is shown as it is where it is too small to be measured: hosts draw thumbnails of shots."""
 NOT_FINITE = "The picture holds values that are not numbers (NaN or Inf), and was left alone; mend it upstream of this effect."
 NO_RESTORER = "Artifact Restore has no model in this version yet; use Grain Split or Grain Synth, or update GrainLayer."
 
 
 @dataclass(eq=False)
-class Work:
+class Errand:
+    """Hold a request while it is worked on."""
+
+    number: int
+    cancel: Cancel = field(default_factory=Cancel, kw_only=True)
+    answered: bool = field(default=False, kw_only=True)
+    began: float = field(default_factory=time.monotonic, kw_only=True)
+
+    def let_go(self) -> None:
+        """Free what only the work needed."""
+
+
+@dataclass(eq=False)
+class Work(Errand):
     """Hold a job while it is worked on; its pictures keep their shared memory mapped."""
 
     session: Session
     job: Job
-    number: int
     pictures: list[Image]
     out: Image | None
-    cancel: Cancel = field(default_factory=Cancel)
-    answered: bool = False
-    began: float = field(default_factory=time.monotonic)
+
+    def let_go(self) -> None:
+        """Free the pictures."""
+        self.pictures, self.out = [], None
 
     @property
     def microseconds(self) -> int:
@@ -91,26 +110,36 @@ class Tally:
 class Renderer:
     """Answer jobs. Calls may come from any thread."""
 
-    def __init__(self, effect: Effect, cache: LayerCache, journal: Journal, sidecars: Sidecars, device: str) -> None:
-        """Take what renders, what keeps layers, and what knows about shots; `device` is where networks run, in words."""
+    def __init__(self, effect: Effect, cache: LayerCache, journal: Journal, sidecars: Sidecars) -> None:
+        """Take what renders, what keeps layers, and what knows about shots."""
         self.effect = effect
         self.cache = cache
         self.journal = journal
         self.sidecars = sidecars
-        self.device = device
         self.tally = Tally()
+
+    @property
+    def device(self) -> str:
+        """Return where networks run, in words; where they cannot, "none", and every render says why."""
+        try:
+            return device_in_use(self.effect.device)
+        except ModelError:
+            return "none"
 
     def plan(self, work: Work) -> Plan | Answer:
         """Return what a render needs, or the answer itself where no pixel is touched. Never slow. Raise ParamError and its like."""
         job = work.job
         name, asked = EFFECTS[job.effect], read_params(job)
         self.journal.add(name, asked, job.frame, work.session.host)
-        params, profile, warnings = self._followed(asked, name)
+        params, profile, warnings = self._followed(asked, name, job.frame)
         self.tally.add()
         if name is EffectName.ARTIFACT_RESTORE:
-            return _restored(params, warnings)
+            _check_restore(params)
+            if params.view in SIGNED:
+                return Plan(params, None, tuple(warnings))
+            return Answer(Outcome.SOURCE, note=self._note(params, [UNCHANGED], warnings, removes=False))
         if shows_source(params):
-            note = self._note(params, ["nothing to change: the picture passes through", "level not measured"], warnings)
+            note = self._note(params, [UNCHANGED, "level not measured"], warnings)
             return Answer(Outcome.SOURCE, note=note)
         _check_memory(job)
         return Plan(params, profile, tuple(warnings))
@@ -119,21 +148,28 @@ class Renderer:
         """Write the view into the job's `out`. Raise ParamError, ModelError, MediaError, Cancelled."""
         work.cancel.check()
         params = plan.params
+        if EFFECTS[work.job.effect] is EffectName.ARTIFACT_RESTORE:
+            return _no_difference(work, plan)
         request = Request(_window(work, params), work.job.frame, params, plan.profile, scale=work.job.scale)
-        made, cached = self.cache.get(_key(work, request), lambda: self._make(request), work.cancel)
+        try:
+            made, cached = self.cache.get(_key(work, request), lambda: self._make(request), work.cancel)
+        except TooSmall:
+            if max(work.job.width, work.job.height) > LARGEST_THUMBNAIL:
+                raise
+            return Answer(Outcome.SOURCE)
         view(request, made.layers, work.out)
         work.cancel.check()
         origin = "layers from the cache" if cached else f"layers made in {work.microseconds / 1000:.0f} ms"
         return Answer(Outcome.WRITTEN, cached, self._note(params, [origin, _level_words(request, made.level)], plan.warnings))
 
-    def _followed(self, params: ShotParams, effect: EffectName) -> tuple[ShotParams, GrainProfile | None, list[str]]:
+    def _followed(self, params: ShotParams, effect: EffectName, frame: int) -> tuple[ShotParams, GrainProfile | None, list[str]]:
         """Return the values to render with, the shot's profile, and warnings."""
         if not params.follow:
             return params, None, []
         sidecar = self.sidecars.find(params.shot_uid) if params.shot_uid else None
         if sidecar is None:
             return params, None, [NO_SIDECAR]
-        return followed(params, sidecar, effect), sidecar.profile, []
+        return followed(params, sidecar, effect, frame), sidecar.profile, []
 
     def _make(self, request: Request) -> Made:
         if not np.isfinite(request.window).all():
@@ -141,13 +177,14 @@ class Renderer:
         level = self.effect.level(request) if request.params.removal > 0 else None
         return Made(self.effect.layers(request, level), None if level is None else _peak(level))
 
-    def _note(self, params: ShotParams, lines: list[str], warnings: Sequence[str]) -> str:
-        """Return what is shown: all for the view Status, else warnings alone."""
+    def _note(self, params: ShotParams, lines: list[str], warnings: Sequence[str], *, removes: bool = True) -> str:
+        """Return what is shown: all for the view Status, with the model if grain is removed; else warnings alone."""
         if params.view is not View.STATUS:
             return "\n".join(warnings)
         model = self.effect.model_id or QUALITIES.get(params.quality, params.quality)
         beside = " with neighbouring frames" if params.quality is Quality.TEMPORAL else ""
-        return "\n".join([f"GrainLayer {__version__} on {self.device}", f"model {model}{beside}", *lines, *warnings])
+        named = [f"model {model}{beside}"] if removes else []
+        return "\n".join([f"GrainLayer {__version__} on {self.device}", *named, *lines, *warnings])
 
     def analyse(self, work: Work) -> str:
         """Return the profile of the grain in the job's pictures, JSON. Raise ParamError, ModelError, Cancelled."""
@@ -158,11 +195,17 @@ class Renderer:
         return self.effect.measure(parts, params, job.height, job.scale).to_json()
 
 
-def _restored(params: ShotParams, warnings: list[str]) -> Answer:
-    """Answer for Artifact Restore, which has no model yet."""
+def _check_restore(params: ShotParams) -> None:
+    """Raise ModelError where Artifact Restore is to change anything: it has no model yet."""
     if params.restore > 0 and (params.deblock or params.chroma or params.depth or params.deband > 0):
         raise ModelError(NO_RESTORER)
-    return Answer(Outcome.SOURCE, note="\n".join(warnings))
+
+
+def _no_difference(work: Work, plan: Plan) -> Answer:
+    """Write what a signed view of an unchanged picture shows."""
+    if work.out is not None:
+        work.out[:] = weights(plan.params, own=True).offset
+    return Answer(Outcome.WRITTEN, note="\n".join(plan.warnings))
 
 
 def _check_memory(job: Job) -> None:

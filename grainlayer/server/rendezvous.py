@@ -95,19 +95,31 @@ def withdraw(folder: Path, rendezvous: Rendezvous) -> None:
         (folder / FILE).unlink(missing_ok=True)
 
 
+def stamp(folder: Path) -> tuple[int, int, int] | None:
+    """Return what changes with the rendezvous file; None if there is none."""
+    try:
+        facts = (folder / FILE).stat()
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+
 class Lock:
     """Hold the folder's lock for as long as the process lives: one server a user."""
 
     def __init__(self, folder: Path) -> None:
         """Open the lock's file. Raise MediaError."""
+        self._path = folder / LOCK
         try:
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-            self._file = os.open(folder / LOCK, flags, 0o600)
+            self._file: int | None = os.open(self._path, flags, 0o600)
         except OSError as error:
-            raise MediaError(f"{folder / LOCK} cannot be opened ({error.strerror}); remove it and start again.") from error
+            raise MediaError(f"{self._path} cannot be opened ({error.strerror}); remove it and start again.") from error
 
     def take(self) -> bool:
         """Take the lock; False if another process holds it."""
+        if self._file is None:
+            return False
         try:
             if sys.platform == "win32":
                 import msvcrt
@@ -121,6 +133,40 @@ class Lock:
             return False
         return True
 
+    def is_there(self) -> bool:
+        """Say whether the file that is locked is still the folder's: another could be locked by another."""
+        try:
+            return self._file is not None and os.path.samestat(os.fstat(self._file), os.stat(self._path))
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Let the lock go."""
-        os.close(self._file)
+        found, self._file = self._file, None
+        if found is not None:
+            os.close(found)
+
+
+def is_locked(folder: Path) -> bool:
+    """Say whether a server lives that belongs to this folder. Raise MediaError."""
+    lock = Lock(folder)
+    try:
+        return not lock.take()
+    finally:
+        lock.close()
+
+
+def is_holder(pid: int, folder: Path) -> bool:
+    """Say whether a process has the folder's lock open, as its server has; False too where the system does not tell."""
+    try:
+        lock = os.stat(folder / LOCK)
+        return any(_is_file(open_one, lock) for open_one in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False
+
+
+def _is_file(path: Path, facts: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.stat(), facts)
+    except OSError:
+        return False

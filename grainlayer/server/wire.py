@@ -1,20 +1,23 @@
 """Declare the protocol between bridge and server, once: messages, fields, limits. The bridge's header and docs/protocol.md follow.
 
 Every message is a header of 16 bytes and a body of a fixed layout, little-endian, without padding; four kinds end in a tail of a
-stated length. Nothing that arrives is used before its length, kind and every field have been checked.
+stated length. Nothing that arrives is used before its length, kind and every field have been checked. The first fields of HELLO stay
+as they are in every version, so that peers of different versions can tell which of them is the older one.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from grainlayer import __version__
 from grainlayer.errors import WireError
 
-VERSION = 1
+VERSION = 2
 MAGIC = 0x314C5247
 """The bytes G R L 1."""
 HEADER = struct.Struct("<IHHII")
@@ -27,6 +30,8 @@ LARGEST_SEGMENT = 1 << 34
 """Bytes of a shared segment, at most."""
 MOST_SEGMENTS = 256
 """Segments of one session, at most."""
+MOST_CONNECTIONS = 64
+"""Connections of one server, at most; idle ones make room for others."""
 LONGEST_TEXT = 16_384
 """Bytes of one text parameter, UTF-8, at most; also of a sentence or a report."""
 HEARTBEAT_MS = 250
@@ -34,6 +39,17 @@ SILENCE_MS = 5_000
 """The bridge gives a server up so long after its last sign of life."""
 
 TOKEN, DIGEST, SESSION, MARK, NAME = 32, 32, 16, 16, 64
+
+
+def release_of(version: str) -> int:
+    """Return a version of GrainLayer as a number that grows with it: 1.2.3 is 1002003. Only its first three numbers count."""
+    numbers = [min(int(number), 999) for number in re.findall(r"\d+", version)[:3]]
+    major, minor, patch = (*numbers, 0, 0, 0)[:3]
+    return 1_000_000 * major + 1_000 * minor + patch
+
+
+RELEASE = release_of(__version__)
+"""This GrainLayer as a number: of two that do not understand each other, the higher one stays."""
 
 
 class Kind(IntEnum):
@@ -140,16 +156,23 @@ JOB_TAIL = (
 )
 SENTENCE = f"one sentence, UTF-8, at most {LONGEST_TEXT} bytes"
 
+GREETING = (
+    Field("version", "u32", f"protocol version, {VERSION}"),
+    Field("pid", "u32", "process id of the host"),
+    Field("token", f"bytes{TOKEN}", "the secret of the rendezvous file"),
+    Field("digest", f"bytes{DIGEST}", "SHA-256 of the parameter table; zeros for a peer that will only ask"),
+    Field("release", "u32", "the GrainLayer that the peer belongs to, as a number: 1002003 is 1.2.3"),
+)
+"""The fields of HELLO that every version begins with; protocol 1 had no release."""
+GREETING_STRUCT = struct.Struct("<" + "".join(field.code for field in GREETING))
+
 LAYOUTS: tuple[Layout, ...] = (
     Layout(
         Kind.HELLO,
         "bridge",
-        "The first message of every connection.",
+        "The first message of every connection. Its first five fields are those of every later version.",
         (
-            Field("version", "u32", f"protocol version, {VERSION}"),
-            Field("pid", "u32", "process id of the host"),
-            Field("token", f"bytes{TOKEN}", "the secret of the rendezvous file"),
-            Field("digest", f"bytes{DIGEST}", "SHA-256 of the parameter table"),
+            *GREETING,
             Field("session", f"bytes{SESSION}", "zeros for a new session, or the session that this connection joins"),
             Field("host", f"bytes{NAME}", "name of the host program, UTF-8, padded with zeros"),
         ),
@@ -168,8 +191,11 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         Kind.FAILED,
         "server",
-        "Answers any request that could not be met. After codes 1 to 4 the server closes the connection.",
-        (Field("code", "u32", ", ".join(f"{code.value} {code.name.lower()}" for code in Code)), Field("zero", "u32", "0")),
+        "Answers any request that could not be met. After codes 1 to 4, and whatever answers HELLO, the server closes the connection.",
+        (
+            Field("code", "u32", ", ".join(f"{code.value} {code.name.lower()}" for code in Code)),
+            Field("retires", "u32", "1 where the server ends for this peer's sake: nobody is sent to it any more; else 0"),
+        ),
         SENTENCE,
     ),
     Layout(
@@ -191,7 +217,13 @@ LAYOUTS: tuple[Layout, ...] = (
         (Field("id", "u32", "the segment"), Field("zero", "u32", "0")),
     ),
     Layout(Kind.RENDER, "bridge", "Asks for a picture. Answered by DONE or FAILED; until then ALIVE comes every 250 ms.", JOB, JOB_TAIL),
-    Layout(Kind.ANALYSE, "bridge", "Asks for the profile of a shot's grain, measured on these pictures; answered by TEXT.", JOB, JOB_TAIL),
+    Layout(
+        Kind.ANALYSE,
+        "bridge",
+        "Asks for the profile of a shot's grain, measured on these pictures. Answered by TEXT or FAILED; until then ALIVE comes.",
+        JOB,
+        JOB_TAIL,
+    ),
     Layout(
         Kind.ALIVE,
         "server",
@@ -214,8 +246,11 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         Kind.ASK,
         "bridge",
-        "Asks something beside pictures; answered by TEXT.",
-        (Field("question", "u32", "1 status (JSON), 2 doctor's report, 3 stop when idle"), Field("zero", "u32", "0")),
+        "Asks something beside pictures. Answered by TEXT or FAILED; until then ALIVE comes every 250 ms.",
+        (
+            Field("question", "u32", "1 status (JSON), 2 doctor's report, 3 end once what is worked on is answered"),
+            Field("zero", "u32", "0"),
+        ),
     ),
 )
 BY_KIND: Mapping[Kind, Layout] = {layout.kind: layout for layout in LAYOUTS}
@@ -262,6 +297,8 @@ def read_body(kind: Kind, request: int, body: bytes) -> Message:
     """Return the message of a body. Raise WireError if its length is not that of its kind or a reserved field is not 0."""
     layout = BY_KIND[kind]
     size = layout.struct.size
+    if kind is Kind.HELLO and len(body) != size and len(body) >= GREETING_STRUCT.size:
+        return _read_greeting(request, body)
     if len(body) < size or (len(body) > size and not layout.tail):
         raise WireError(f"A {kind.name} message of {len(body)} bytes is of the wrong length; bridge and server must be of one version.")
     fields = dict(zip((field.name for field in layout.fields), layout.struct.unpack(body[:size]), strict=True))
@@ -270,98 +307,15 @@ def read_body(kind: Kind, request: int, body: bytes) -> Message:
     return Message(kind, request, fields, body[size:])
 
 
-@dataclass(frozen=True)
-class Picture:
-    """Name a picture of a job: its segment, and the mark of its pixels."""
-
-    segment: int
-    mark: bytes
-
-
-@dataclass(frozen=True)
-class Job:
-    """Hold what RENDER and ANALYSE ask, checked against the limits; parameters are still plain numbers and texts."""
-
-    effect: int
-    pictures: tuple[Picture, ...]
-    frame: int
-    width: int
-    height: int
-    scale: float
-    out: int
-    numbers: tuple[float, ...]
-    texts: tuple[str, ...]
-
-    @property
-    def bytes(self) -> int:
-        """Return the bytes of one picture."""
-        return self.width * self.height * 12
-
-    @property
-    def middle(self) -> Picture:
-        """Return the picture to be rendered."""
-        return self.pictures[len(self.pictures) // 2]
-
-
-def read_job(message: Message, counts: Mapping[int, tuple[int, int]]) -> Job:
-    """Return the job of a RENDER or ANALYSE; `counts` gives numbers and texts by effect. Raise WireError at anything illegal."""
-    f = message.fields
-    _check_job(f, counts)
-    rest = memoryview(message.tail)
-    pictures, rest = _read_pictures(rest, f["pictures"])
-    size = 8 * f["numbers"]
-    if len(rest) < size:
-        raise WireError("A job ends within its parameters; bridge and server must be of one version.")
-    numbers = struct.unpack(f"<{f['numbers']}d", rest[:size])
-    texts = _read_texts(rest[size:], f["texts"])
-    return Job(f["effect"], pictures, f["frame"], f["width"], f["height"], f["scale"], f["out"], numbers, texts)
-
-
-def _check_job(f: Mapping[str, Any], counts: Mapping[int, tuple[int, int]]) -> None:
-    legal = (
-        f["effect"] in counts and (f["numbers"], f["texts"]) == counts[f["effect"]],
-        1 <= f["pictures"] <= MOST_PICTURES and f["pictures"] % 2 == 1,
-        1 <= f["width"] <= LARGEST_SIDE and 1 <= f["height"] <= LARGEST_SIDE,
-        0 < f["scale"] <= 1,
-        -(1 << 40) <= f["frame"] <= 1 << 40,
-    )
-    if not all(legal):
-        raise WireError("A job asks for an effect, a size, a scale or a number of values that does not exist.")
-
-
-def _read_pictures(rest: memoryview, count: int) -> tuple[tuple[Picture, ...], memoryview]:
-    size = count * PICTURE_STRUCT.size
-    if len(rest) < size:
-        raise WireError("A job ends within its list of pictures; bridge and server must be of one version.")
-    found = tuple(Picture(segment, bytes(mark)) for segment, _, mark in PICTURE_STRUCT.iter_unpack(rest[:size]))
-    return found, rest[size:]
-
-
-def _read_texts(rest: memoryview, count: int) -> tuple[str, ...]:
-    texts: list[str] = []
-    for _ in range(count):
-        length = struct.unpack_from("<I", rest)[0] if len(rest) >= 4 else LONGEST_TEXT + 1
-        if length > LONGEST_TEXT or len(rest) < 4 + length:
-            raise WireError("A job ends within its texts; bridge and server must be of one version.")
-        try:
-            texts.append(str(rest[4 : 4 + length], "utf-8"))
-        except UnicodeDecodeError as error:
-            raise WireError("A text parameter is not UTF-8; type it again in the host.") from error
-        rest = rest[4 + length :]
-    if len(rest):
-        raise WireError("A job is longer than its fields say; bridge and server must be of one version.")
-    return tuple(texts)
-
-
-def pack_job(kind: Kind, request: int, job: Job) -> bytes:
-    """Return a RENDER or ANALYSE message, as the bridge sends it."""
-    tail = b"".join(PICTURE_STRUCT.pack(picture.segment, 0, picture.mark) for picture in job.pictures)
-    tail += struct.pack(f"<{len(job.numbers)}d", *job.numbers)
-    for text in job.texts:
-        data = text.encode()
-        tail += struct.pack("<I", len(data)) + data
-    fields = (job.effect, len(job.pictures), job.frame, job.width, job.height, job.scale, job.out, len(job.numbers), len(job.texts), 0)
-    return pack(kind, request, *fields, tail=tail)
+def _read_greeting(request: int, body: bytes) -> Message:
+    """Return a HELLO of another version: what every version's begins with. Raise WireError if it says that it is of this one."""
+    values = GREETING_STRUCT.unpack_from(body)
+    fields = dict(zip((field.name for field in GREETING), values, strict=True))
+    if fields["version"] == VERSION:
+        raise WireError(f"A HELLO message of {len(body)} bytes is of the wrong length; bridge and server must be of one version.")
+    if fields["version"] < 2:
+        fields["release"] = 0
+    return Message(Kind.HELLO, request, fields)
 
 
 def padded(text: str, size: int) -> bytes:

@@ -1,35 +1,26 @@
 """Grain: export parameters: write every clip's grain into a file and into markers."""
 
+# Written by `make generate`: each menu file finds the library by itself, for Resolve may run it without telling where it lies.
 import os
 import sys
 
+here = os.path.abspath(globals().get("__file__") or (lambda: None).__code__.co_filename)
+home, maker = os.path.expanduser("~"), "/Blackmagic Design/DaVinci Resolve"
+roots = [
+    os.environ.get("GRAINLAYER_SCRIPTS") or here,
+    os.path.dirname(os.path.dirname(here)),
+    home + "/.local/share/DaVinciResolve/Fusion/Scripts",
+    home + "/Library/Application Support" + maker + "/Fusion/Scripts",
+    os.environ.get("APPDATA", home) + maker + "/Support/Fusion/Scripts",
+    "/Library/Application Support" + maker + "/Fusion/Scripts",
+    os.environ.get("PROGRAMDATA", home) + maker + "/Support/Fusion/Scripts",
+    "/opt/resolve/Fusion/Scripts",
+]
+found = [os.path.join(root, folder, "lib") for root in roots for folder in ("GrainLayer", "")]
+sys.path[:0] = [folder for folder in found if os.path.isdir(os.path.join(folder, "grain_scripts"))][:1]
+try:
+    from grain_scripts.shell import start
+except ImportError as error:
+    raise SystemExit("The library of GrainLayer's scripts is missing; install GrainLayer again.") from error
 
-def library() -> str:
-    """Return the folder of the scripts' library: beside this script's folder, else where Resolve keeps scripts."""
-    here = globals().get("__file__") or library.__code__.co_filename
-    home, program = os.path.expanduser("~"), os.environ.get("PROGRAMDATA", "")
-    scripts = os.path.join("Blackmagic Design", "DaVinci Resolve", "Fusion", "Scripts")
-    windows = os.path.join("Blackmagic Design", "DaVinci Resolve", "Support", "Fusion", "Scripts")
-    roots = [
-        os.environ.get("GRAINLAYER_SCRIPTS", ""),
-        os.path.dirname(os.path.dirname(os.path.abspath(here))),
-        os.path.join(home, ".local", "share", "DaVinciResolve", "Fusion", "Scripts"),
-        os.path.join(home, "Library", "Application Support", scripts),
-        os.path.join(os.environ.get("APPDATA", home), windows),
-        os.path.join("/Library", "Application Support", scripts),
-        os.path.join(program, windows),
-        os.path.join("/opt", "resolve", "Fusion", "Scripts"),
-    ]
-    found = [os.path.join(root, folder, "lib") for root in roots if root for folder in ("GrainLayer", "")]
-    for folder in found:
-        if os.path.isdir(os.path.join(folder, "grain_scripts")):
-            return folder
-    raise SystemExit("The library of GrainLayer's scripts is missing; install GrainLayer again.")
-
-
-sys.path.insert(0, library())
-
-from grain_scripts.export_parameters import TITLE, export_parameters  # noqa: E402
-from grain_scripts.shell import start  # noqa: E402
-
-start(TITLE, export_parameters, globals())
+start("export_parameters", globals())

@@ -8,12 +8,14 @@ class World:
 
     calls    every call so far, as "Timeline.GetName"
     fail_at  number, from 1, of the call that answers `failure` instead of working; 0 for none; with `dies`, all after it too
+    broken   name and number, from 1, of the call from which on this method always answers `failure`; None for none
     """
 
     def __init__(self, folder):
         self.folder = str(folder)
         self.calls = []
         self.fail_at = 0
+        self.broken = None
         self.failure = None
         self.dies = False
         self.serial = 0
@@ -26,6 +28,17 @@ class World:
         self.imports_as = 1
         self.drops = 0
         self.media_here = True
+        self.bends = False
+        self.still_inputs = ()
+        self.composites = True
+        self.handles = True
+
+    def fails(self, name):
+        """Note a call; say whether it fails."""
+        self.calls.append(name)
+        if self.broken and name == self.broken[0] and self.calls.count(name) >= self.broken[1]:
+            return True
+        return len(self.calls) == self.fail_at or (self.dies and len(self.calls) > self.fail_at > 0)
 
     def next_id(self, kind):
         self.serial += 1
@@ -37,10 +50,8 @@ def api(method):
 
     @functools.wraps(method)
     def called(self, *args):
-        world = self._world
-        world.calls.append(f"{type(self).__name__}.{method.__name__}")
-        if len(world.calls) == world.fail_at or (world.dies and len(world.calls) > world.fail_at > 0):
-            return world.failure
+        if self._world.fails(f"{type(self).__name__}.{method.__name__}"):
+            return self._world.failure
         return method(self, *args)
 
     return called

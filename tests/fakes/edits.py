@@ -70,6 +70,7 @@ class TimelineItem(Remote):
         self.id = world.next_id("item")
         self.track = 1
         self.markers = {}
+        self.properties = {"CompositeMode": 0, "Opacity": 100.0}
         self.comps = []
         self.version = "Version 1"
         self.versions = {"Version 1": [{"tools": [], "enabled": True}]}
@@ -105,6 +106,18 @@ class TimelineItem(Remote):
     @api
     def GetMediaPoolItem(self):
         return self.media
+
+    @api
+    def SetProperty(self, key, value):
+        if key not in self.properties:
+            return False
+        if key != "CompositeMode" or (self._world.composites and isinstance(value, int)):
+            self.properties[key] = value
+        return True  # said to any mode, also to one that is not taken
+
+    @api
+    def GetProperty(self, key):
+        return self.properties.get(key)
 
     @api
     def GetMarkers(self):
@@ -146,7 +159,7 @@ class TimelineItem(Remote):
 
     @api
     def AddFusionComp(self):
-        comp = Composition(self._world, f"Composition {len(self.comps) + 1}")
+        comp = Composition(self._world, f"Composition {len(self.comps) + 1}", self.length)
         self.comps.append(comp)
         return comp
 
@@ -189,7 +202,8 @@ class TimelineItem(Remote):
     def state(self):
         comps = [comp.state() for comp in self.comps]
         markers = {frame: dict(marker) for frame, marker in self.markers.items()}
-        return [self.name, self.start, self.length, self.track, markers, comps, self.version, json.dumps(self.versions, sort_keys=True)]
+        versions = json.dumps(self.versions, sort_keys=True)
+        return [self.name, self.start, self.length, self.track, markers, comps, self.version, versions, dict(self.properties)]
 
 
 class Timeline(Remote):
@@ -255,6 +269,11 @@ class Timeline(Remote):
             return False
         self.tracks[index - 1]["name"] = name
         return True
+
+    @api
+    def GetTrackName(self, kind, index):
+        row = self._row(index)
+        return row["name"] if row else ""
 
     @api
     def GetSelectedClips(self):

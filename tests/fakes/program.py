@@ -14,14 +14,18 @@ def info(path):
     return {"file": path, "base": {"frames": frames, "width": seen["size"][0], "height": seen["size"][1]}}
 
 
-def deliver(edit, folder, layers):
+ORDERED = []
+"""What was asked of `deliver`: base codec, grain format and handles."""
+
+
+def deliver(edit, folder, layers, grain_format):
     """Stack a track a layer, every clip with media of its own."""
     with open(edit, encoding="utf-8") as file:
         tree = json.load(file)
     stacked = []
     for track in tree["tracks"]["children"]:
         for layer in layers.split(","):
-            stacked.append(_layer(track, layer, folder))
+            stacked.append(_layer(track, layer, folder, grain_format))
     tree["tracks"]["children"] = [track for track in stacked if any(child["OTIO_SCHEMA"] == "Clip.2" for child in track["children"])]
     out = os.path.join(folder, "layers.otio")
     with open(out, "w", encoding="utf-8") as file:
@@ -29,9 +33,12 @@ def deliver(edit, folder, layers):
     return {"otio": out, "shots": 2}
 
 
-def _layer(track, layer, folder):
+def _layer(track, layer, folder, grain_format):
     copied = json.loads(json.dumps(track))
-    copied.update(name=layer, enabled=layer != "result")
+    blend = {"layer": layer, "blend": "Normal", "opacity": 100}
+    if layer == "grain":
+        blend.update({"blend": "Add"} if grain_format == "exr" else {"blend": "Linear Light", "opacity": 50})
+    copied.update(name=layer, enabled=layer != "result", metadata={"grainlayer_layer": blend})
     for child in copied["children"]:
         if child["OTIO_SCHEMA"] == "Clip.2":
             path = os.path.join(folder, "{}_{}.mov".format(child["name"], layer))
@@ -49,8 +56,10 @@ def answer(arguments, tell):
         assert arguments[2:] == ["--json"], arguments
         return info(arguments[1])
     assert arguments[0] == "deliver", arguments
-    assert [arguments[2], arguments[4], *arguments[6:]] == ["-o", "--layers", "--absolute", "--json"], arguments
-    return deliver(arguments[1], arguments[3], arguments[5])
+    words = ["-o", "--layers", "--base-codec", "--grain-format", "--handles"]
+    assert [arguments[2:12:2], arguments[12:]] == [words, ["--absolute", "--json"]], arguments
+    ORDERED.append(tuple(arguments[7:12:2]))
+    return deliver(arguments[1], arguments[3], arguments[5], arguments[9])
 
 
 if __name__ == "__main__":

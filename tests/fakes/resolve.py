@@ -6,6 +6,7 @@ StartRendering and may end Failed or wrong, tracks are switched on the Edit page
 
 import json
 import os
+import re
 
 from tests.fakes.bridge import Remote, World, api
 from tests.fakes.edits import MediaPoolItem, Timeline, TimelineItem
@@ -171,7 +172,9 @@ class Project(Remote):
         return [item for items in rows for item in items if item.start <= last and item.start + item.length > first]
 
     def _write(self, job, item):
-        settings, length = job["settings"], max(0, item.length - self._world.render_lacks)
+        settings, handles = job["settings"], job["settings"].get("handles", 0) if self._world.handles else 0
+        added = min(handles, item.first) + max(0, min(handles, item.media.frames - item.first - item.length))
+        length = max(0, item.length + added - self._world.render_lacks)
         size = [settings.get("FormatWidth", 1920), settings.get("FormatHeight", 1080)]
         seen = {"frames": length, "size": size, "quiet": silent(item), "clip": item.name}
         frames = range(length) if job["extension"] == "exr" else [0]
@@ -192,7 +195,7 @@ class Project(Remote):
 
     def state(self):
         kept = {"settings": self.settings, "format": self.format, "codec": self.codec, "mode": self.mode, "jobs": sorted(self.jobs)}
-        kept.update({"presets": sorted(self.presets), "running": self.running, "current": self.current and self.current.name})
+        kept.update({"presets": dict(self.presets), "running": self.running, "current": self.current and self.current.name})
         kept.update({"timelines": [timeline.state() for timeline in self.timelines], "pool": [item.path for item in self.pool.items]})
         return kept
 
@@ -244,7 +247,8 @@ class MediaPool(Remote):
             return None
         if name in [timeline.name for timeline in self.project.timelines]:
             return None
-        made = Timeline(self._world, name)
+        made = Timeline(self._world, name, 0)
+        _fill(made, path)
         self.project.timelines.append(made)
         self.project.current = made
         return made
@@ -255,6 +259,20 @@ class MediaPool(Remote):
         if self.project.current in timelines:
             self.project.current = None
         return True
+
+
+def _fill(timeline, path):
+    """Put the clips of an OTIO file into a timeline."""
+    with open(path, encoding="utf-8") as file:
+        tracks = json.load(file)["tracks"]["children"]
+    for number, track in enumerate(tracks, 1):
+        timeline.tracks.append({"name": track["name"], "on": track.get("enabled", True), "items": []})
+        at = timeline.first
+        for child in track["children"]:
+            length = int(child["source_range"]["duration"]["value"])
+            if child["OTIO_SCHEMA"] == "Clip.2":
+                timeline.put(number, TimelineItem(timeline._world, child["name"], None, at, length))
+            at += length
 
 
 class ProjectManager(Remote):
@@ -273,6 +291,7 @@ class ProjectManager(Remote):
 
 class Resolve(Remote):
     EXPORT_OTIO, EXPORT_NONE = "otio", "none"
+    COMPOSITE_ADD, COMPOSITE_LINEAR_LIGHT = 1, 21
 
     def __init__(self, world, project):
         Remote.__init__(self, world)
@@ -307,7 +326,9 @@ class Resolve(Remote):
         project = self._boss.project
         if not os.path.isfile(path) or name in project.presets:
             return False
-        project.presets[name] = dict(FRESH, CustomName="preset")
+        with open(path, encoding="utf-8") as file:
+            handles = int(re.search("<NumFramesOfHandles>([0-9]+)<", file.read()).group(1))
+        project.presets[name] = dict(FRESH, CustomName="preset", handles=handles)
         project.settings = dict(project.presets[name])
         return True
 

@@ -5,7 +5,6 @@ Pythons do it.
 """
 
 import contextlib
-import importlib
 import io
 import json
 import os
@@ -61,12 +60,12 @@ class Stage:
         entry = {"uid": uid, "effect": effect, "params": params, "frame": 3, "host": "DaVinciResolve", "time": 1.5}
         self.write(os.path.join(self.state_folder, "journal", uid + ".json"), entry)
 
-    def sidecar(self, uid, params):
-        facts = {"schema": 1, "uid": uid, "params": params, "profile": None}
+    def sidecar(self, uid, params, **facts):
+        facts = dict(facts, schema=1, uid=uid, params=params, profile=None)
         self.write(os.path.join(self.state_folder, "shots", uid + ".grain.json"), facts)
 
-    def note(self, item, uid, params, frame=1, before=""):
-        facts = {"schema": 1, "uid": uid, "effect": "GrainSplit", "params": params}
+    def note(self, item, uid, params, frame=1, before="", **more):
+        facts = dict({"schema": 1, "uid": uid, "effect": "GrainSplit", "params": params}, **more)
         text = before + json.dumps({"grainlayer": facts}, separators=(",", ":"))
         item.markers[frame] = {"color": "Purple", "name": "GrainLayer", "note": text, "duration": 1.0, "customData": ""}
 
@@ -90,13 +89,12 @@ class Stage:
 
     def play(self, script, **answers):
         """Run a script by the name in its menu; return its exit code. Its output is in `output`."""
-        module = importlib.import_module("grain_scripts." + MODULES[script])
         environment = {"GRAINLAYER_SCRIPT_" + key.upper(): value for key, value in dict(self.answers, **answers).items()}
         environment["GRAINLAYER_STATE"] = self.state_folder
         names = {"resolve": self.resolve, "fusion": self.fusion, "bmd": self.bmd}
         output = io.StringIO()
         with _environment(environment), _patched(), contextlib.redirect_stdout(output):
-            self.code = shell.start(module.TITLE, getattr(module, MODULES[script]), names)
+            self.code = shell.start(MODULES[script], names)
         self.output = output.getvalue()
         return self.code
 
@@ -165,7 +163,7 @@ def with_fusion_tool(item, **inputs):
 
 def with_user_comp(item):
     """Give a clip a composition in which a blur stands between MediaIn and MediaOut."""
-    comp = Composition(item._world, "Composition 1")
+    comp = Composition(item._world, "Composition 1", item.length)
     blur = Tool(item._world, comp, "Blur")
     blur.feeds["Input"] = comp.tools[0]
     comp.tools[1].feeds["Input"] = blur
@@ -217,7 +215,8 @@ def import_file():
 
 def apply():
     stage = Stage()
-    stage.note(stage.items[0], "aaaa", {"grain_amount": 0.5, "grain_source": "stock", "stock": "16mm 500 colour"})
+    keys = {"grain_amount": [[10, 0.0], [12, 1.0]], "grain_hold": [[10, 1], [11, 2]]}
+    stage.note(stage.items[0], "aaaa", {"grain_amount": 0.5, "grain_source": "stock", "stock": "16mm 500 colour"}, keys=keys)
     with_user_comp(stage.items[1])
     return stage, "apply Grain Split", {"follow": "on"}
 
@@ -225,15 +224,16 @@ def apply():
 def read_back():
     stage = Stage()
     stage.note(stage.items[0], "aaaa", {"grain_amount": 0.5})
-    with_fusion_tool(stage.items[0], grain_amount=0.7, stock=0)
+    with_fusion_tool(stage.items[0], grain_amount=0.7, stock=0).animate("grain_size", {0: 0.5, 2: 1.5})
     return stage, "apply Grain Split", {"action": "read back"}
 
 
 def copy():
     stage = Stage(shots=((1, "SH010", 0, 4), (1, "SH020", 4, 3), (2, "SH030", 0, 3)))
-    stage.note(stage.items[0], "aaaa", {"grain_amount": 0.5, "box_x": 0.1})
+    stage.note(stage.items[0], "aaaa", {"grain_amount": 0.5, "box_x": 0.1}, keys={"grain_size": [[10, 0.5], [13, 2.0]]})
     stage.note(stage.items[1], "bbbb", {"box_x": 0.9, "grain_size": 2.0})
-    with_fusion_tool(stage.items[2])
+    stage.journal("bbbb", {"box_x": 0.8})
+    with_fusion_tool(stage.items[2]).animate("grain_softness", {0: 0.0, 2: 1.0})
     return stage, "copy look", {}
 
 
@@ -263,6 +263,53 @@ def judge(scene, fail_at, failure, happy):
         stage.close()
 
 
+AMBIGUOUS = (("Timeline.GetIsTrackEnabled", False), ("Graph.GetToolsInNode", None))
+"""Answers to a failed call that cannot be told from true ones, however often they are asked for."""
+
+
+def judge_broken(scene, broken, failure, happy):
+    """Play a scene in which a method always fails from one of its calls on; return what is wrong, nothing if all is well.
+
+    Then steps back fail too: what is left must be told, and nothing of the user's may be lost for good.
+    """
+    stage, script, answers = scene()
+    try:
+        before, files, project = stage.state(), stage.files(), stage.project
+        settings, presets = dict(project.settings), dict(project.presets)
+        foreign = [dict(marker) for item in stage.items for marker in item.markers.values() if marker["name"] == "mine"]
+        stage.world.broken, stage.world.failure = broken, failure
+        code = stage.play(script, **answers)
+        where = f"{scene.__name__} {broken[0]} answering {failure} from call {broken[1]} on: "
+        lines = [line for line in stage.output.splitlines() if not line.startswith(("Rendering ", "working on "))]
+        if not all(line.endswith(".") for line in lines) or "did not answer as expected" in lines[-1]:
+            return where + f"it said {lines}"
+        told = len(lines) > 1 or any(words in lines[-1] for words in ("passed over", "by hand", "are kept"))
+        if not told and stage.state() != (before if code else happy):
+            return where + "the project changed and nothing was said"
+        if not told and code and stage.files() != files:
+            return where + "files changed and nothing was said"
+        if settings not in (project.settings, project.presets.get(rendering.BEFORE)):
+            return where + "the user's render settings are lost"
+        if any(project.presets.get(name) != kept for name, kept in presets.items()):
+            return where + "a render preset is lost"
+        if any(marker not in [kept for item in stage.items for kept in item.markers.values()] for marker in foreign):
+            return where + "a marker of the user's is lost"
+        return ""
+    finally:
+        stage.close()
+
+
+def play_broken(scene, step=1):
+    """Play a scene with each method failing from each of its calls on; return the number of cases, and what was wrong."""
+    stage, script, answers = scene()
+    stage.play(script, **answers)
+    calls, happy = list(stage.world.calls), stage.state()
+    stage.close()
+    broken = [(name, calls[: place + 1].count(name)) for place, name in enumerate(calls)][::step]
+    cases = [(each, failure) for each in broken for failure in (None, False) if (each[0], failure) not in AMBIGUOUS]
+    return len(cases), list(filter(None, (judge_broken(scene, each, failure, happy) for each, failure in cases)))
+
+
 def play_happy(scene):
     """Play a scene without failure; return the number of calls, the state, the sentence and the exit code."""
     stage, script, answers = scene()
@@ -285,5 +332,7 @@ def play_all(scene, step=1):
 
 if __name__ == "__main__":
     for each in SCENES:
-        total, failed, wrongs = play_all(each, int(sys.argv[1]) if sys.argv[1:] else 1)
+        every = int(sys.argv[1]) if sys.argv[1:] else 1
+        total, failed, wrongs = play_all(each, every)
+        wrongs += play_broken(each, every)[1]
         sys.stdout.write(json.dumps({"scene": each.__name__, "cases": total, "failed": failed, "wrong": wrongs}) + "\n")

@@ -125,8 +125,8 @@ std::shared_ptr<Effect> makeInstance(const Effect &descriptor, const Settings &s
 
 namespace {
 
-ofx::Status changed(Effect &effect, const std::string &param, double time, const char *reason,
-    std::vector<std::string> &names)
+ofx::Status changed(Effect &effect, const std::string &param, double time, double scale,
+    const char *reason, std::vector<std::string> &names)
 {
     const ArgumentSet around;
     around->add(ofx::kPropChangeReason, Access::Read, {std::string(reason)});
@@ -139,7 +139,7 @@ ofx::Status changed(Effect &effect, const std::string &param, double time, const
     in->add(ofx::kPropType, Access::Read, {std::string(ofx::kTypeParameter)});
     in->add(ofx::kPropName, Access::Read, {param});
     in->add(ofx::kPropChangeReason, Access::Read, {std::string(reason)});
-    addScale(*in, time, 1.0);
+    addScale(*in, time, scale);
     Scope middle;
     middle.effect = &effect;
     middle.time = time;
@@ -158,9 +158,9 @@ ofx::Status changed(Effect &effect, const std::string &param, double time, const
 } // namespace
 
 ofx::Status tellUserEdited(Effect &effect, const std::string &param, double time,
-    std::vector<std::string> &names)
+    std::vector<std::string> &names, double scale)
 {
-    return changed(effect, param, time, ofx::kChangeUserEdited, names);
+    return changed(effect, param, time, scale, ofx::kChangeUserEdited, names);
 }
 
 void tellPluginEdited(Effect &effect, const std::string &param, double time)
@@ -180,7 +180,7 @@ void tellPluginEdited(Effect &effect, const std::string &param, double time)
         return;
     }
     std::vector<std::string> names;
-    changed(effect, param, time, ofx::kChangePluginEdited, names);
+    changed(effect, param, time, 1.0, ofx::kChangePluginEdited, names);
 }
 
 } // namespace host

@@ -41,7 +41,7 @@ ofx::Status destroyInstance(Effect &effect);
 
 // Begin, InstanceChanged, End; the names of parameters that the plug-in changed go to `changed`.
 ofx::Status tellUserEdited(Effect &effect, const std::string &param, double time,
-    std::vector<std::string> &changed);
+    std::vector<std::string> &changed, double scale = 1.0);
 
 struct Identity {
     ofx::Status status;

@@ -159,6 +159,7 @@ std::string setKey(const Command &command)
 std::string edit(const Command &line)
 {
     Command command = line;
+    command.splitTrailing("scale");
     command.splitTrailing("time");
     const auto effect = instanceOf(command);
     const std::string &name = command.word(1, "a parameter");
@@ -169,7 +170,8 @@ std::string edit(const Command &line)
     const double time = command.numberOption("time", effect->timelineTime);
     std::vector<std::string> changed;
     const auto start = Clock::now();
-    const ofx::Status status = tellUserEdited(*effect, name, time, changed);
+    const ofx::Status status
+        = tellUserEdited(*effect, name, time, changed, command.numberOption("scale", 1.0));
     return JsonObject()
         .put("status", status)
         .put("ms", millisecondsSince(start))

@@ -28,7 +28,7 @@
 //   destroy NAME         -> status
 //   set NAME PARAM VALUE          without telling the plug-in; all keys, if any -> ok
 //   key NAME PARAM TIME VALUE     a keyframe: linear for doubles, a step for the others -> ok
-//   edit NAME PARAM [VALUE] [time=T]   sets, then Begin, InstanceChanged and End; without a VALUE
+//   edit NAME PARAM [VALUE] [time=T] [scale=S]   sets, then Begin, InstanceChanged and End; without a VALUE
 //       it only tells
 //       -> status, ms, changed [parameters that the plug-in set], messages, persistent
 //   get NAME PARAM [time=T]       -> value, option (of a choice), keys [[time, value]]

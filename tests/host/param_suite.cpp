@@ -4,6 +4,7 @@
 
 #include <cstdarg>
 #include <map>
+#include <thread>
 
 namespace host {
 
@@ -96,13 +97,22 @@ std::shared_ptr<Param> valueParam(ofx::ParamHandle handle, const char *function)
     return param;
 }
 
-// A text stays valid until the same thread asks for the same parameter again.
+// A text stays valid until anybody asks for the same parameter again.
 char *lendText(const Param &param, const std::string &text)
 {
-    thread_local std::map<std::uintptr_t, std::unique_ptr<std::string>> lent;
-    auto &place = lent[param.id()];
-    place = std::make_unique<std::string>(text);
-    return place->data();
+    static std::mutex mutex;
+    static std::map<std::uintptr_t, std::unique_ptr<std::string>> lent;
+    char *data = nullptr;
+    {
+        const std::lock_guard lock(mutex);
+        auto &place = lent[param.id()];
+        place = std::make_unique<std::string>(text);
+        data = place->data();
+    }
+#if defined(__SANITIZE_ADDRESS__)
+    std::this_thread::sleep_for(std::chrono::microseconds(20)); // others have time to ask
+#endif
+    return data;
 }
 
 void giveValue(const Param &param, const Value &value, std::va_list args)

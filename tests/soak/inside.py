@@ -87,7 +87,18 @@ class Inside:
         self.report = report
         self.sessions = Sessions()
         renderer: Any = Stub(rng)
-        self.house = House(TOKEN.hex(), bytes.fromhex(digest()), self.sessions, renderer, Path("log"), self._submit, self._ask)
+        self.house = House(
+            token=TOKEN.hex(),
+            digest=bytes.fromhex(digest()),
+            sessions=self.sessions,
+            renderer=renderer,
+            log_file=Path("log"),
+            submit=self._submit,
+            look_up=self._submit,
+            ask=self._ask,
+            leave=lambda: True,
+            is_leaving=lambda: False,
+        )
 
     def _submit(self, call: Callable[[], None]) -> Future[None]:
         done: Future[None] = Future()

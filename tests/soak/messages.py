@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from grainlayer.params import defaults_for, digest
+from grainlayer.server.job import Job, Picture, pack_job
 from grainlayer.server.parameters import EFFECTS, write_params
-from grainlayer.server.wire import HEADER, LONGEST_BODY, MAGIC, NAME, VERSION, Job, Kind, Picture, pack, pack_job, padded
+from grainlayer.server.wire import GREETING_STRUCT, HEADER, LONGEST_BODY, MAGIC, NAME, RELEASE, VERSION, Kind, Question, pack, padded
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Report:
 
 
 def hello(token: bytes) -> bytes:
-    return pack(Kind.HELLO, 0, VERSION, 1, token, bytes.fromhex(digest()), bytes(16), padded("soak", NAME))
+    return pack(Kind.HELLO, 0, VERSION, 1, token, bytes.fromhex(digest()), RELEASE, bytes(16), padded("soak", NAME))
 
 
 @cache
@@ -84,6 +85,16 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
     return bytes(found)
 
 
+def ends_a_server(data: bytes) -> bool:
+    """Say whether bytes may by chance be a legal wish that a server should end: to stop, or to make room for a newer one."""
+    kind, body = data[4:6], data[HEADER.size :]
+    if kind == bytes((Kind.ASK, 0)):
+        return body[:4] == bytes((Question.STOP, 0, 0, 0))
+    if kind != bytes((Kind.HELLO, 0)) or len(body) < GREETING_STRUCT.size:
+        return False
+    return GREETING_STRUCT.unpack_from(body)[4] > RELEASE
+
+
 def say(peer: socket.socket, data: bytes, descriptor: int | None, rng: random.Random) -> None:
     """Send bytes, with a descriptor where one belongs, mostly."""
     belongs = data[4:6] == bytes((Kind.SEGMENT, 0))
@@ -98,4 +109,6 @@ def talk(peer: socket.socket, token: bytes, descriptor: int | None, rng: random.
     """Hold one damaged conversation. Raise OSError once the other side has gone."""
     rate = rng.choice((0.02, 0.1, 0.5))
     for data in (hello(token), *conversation(rng)):
-        say(peer, mutated(data, rng) if rng.random() < rate else data, descriptor, rng)
+        sent = mutated(data, rng) if rng.random() < rate else data
+        if not ends_a_server(sent):
+            say(peer, sent, descriptor, rng)

@@ -23,9 +23,10 @@ from grainlayer.effect import Request
 from grainlayer.errors import WireError
 from grainlayer.params import Effect, ShotParams
 from grainlayer.server.client import Client, make_memory
+from grainlayer.server.job import read_job
 from grainlayer.server.parameters import COUNTS
 from grainlayer.server.rendezvous import Rendezvous
-from grainlayer.server.wire import HEADER, Kind, read_body, read_header, read_job
+from grainlayer.server.wire import HEADER, Kind, read_body, read_header
 from tests.soak.inside import Inside, descriptors
 from tests.soak.messages import Report, conversation, mutated, talk
 from tests.system.serving import Place, place

@@ -16,7 +16,7 @@ import opentimelineio as otio
 from grainlayer.editorial.shots import Shot
 from grainlayer.editorial.timeline import read_timeline, write_timeline
 from grainlayer.picture.media import Frame, MediaInfo, create_media, nearest_format, open_media
-from grainlayer.picture.planes import from_image, join_planes, to_image
+from grainlayer.picture.planes import from_image, to_image
 from grainlayer.types import Image
 
 T, R, S = otio.opentime.RationalTime, otio.opentime.TimeRange, otio.schema
@@ -26,27 +26,28 @@ OFFSET = 86400
 """First frame of media with timecode, an hour at 24 frames a second."""
 
 
-def cut_media(data: Path, folder: Path) -> list[Path]:
-    """Write short, small copies of real clips; the last is a sequence of EXR files, and one of DPX files beside them."""
+def cut_media(data: Path, folder: Path, size: tuple[int, int] = (WIDTH, HEIGHT)) -> list[Path]:
+    """Write short copies of real clips, (width, height) pixels of each; the last is a sequence of EXR files, one of DPX files beside."""
     made: list[Path] = []
     for number, name in enumerate(CLIPS):
         last = number == len(CLIPS) - 1
         path = folder / ("plate/plate.%04d.exr" if last else f"media{number}.mkv")
         path.parent.mkdir(exist_ok=True)
-        _cut(data / "video" / f"{name}.mkv", path)
+        _cut(data / "video" / f"{name}.mkv", path, size)
         made.append(path)
-    _cut(data / "video" / f"{CLIPS[-1]}.mkv", folder / "plate/plate.%04d.dpx")
+    _cut(data / "video" / f"{CLIPS[-1]}.mkv", folder / "plate/plate.%04d.dpx", size)
     return made
 
 
-def _cut(source: Path, path: Path) -> None:
+def _cut(source: Path, path: Path, size: tuple[int, int]) -> None:
+    width, height = size
     with open_media(source) as reader:
         form, info = reader.info.format, reader.info
         stored = nearest_format(path, "ffv1", form)
-        like = MediaInfo(path, "movie", WIDTH, HEIGHT, stored, info.tags, Fraction(RATE), Fraction(1, RATE), first_number=1001)
+        like = MediaInfo(path, "movie", width, height, stored, info.tags, Fraction(RATE), Fraction(1, RATE), first_number=1001)
         with create_media(path, codec="ffv1", like=like, format=stored) as writer:
             for index, frame in enumerate(reader.frames(0, FRAMES)):
-                planes = tuple(np.ascontiguousarray(plane[40 : 40 + HEIGHT, 60 : 60 + WIDTH]) for plane in frame.planes)
+                planes = tuple(np.ascontiguousarray(plane[40 : 40 + height, 60 : 60 + width]) for plane in frame.planes)
                 if stored != form:
                     image = to_image(planes, form, info.tags)
                     planes = from_image(image, stored, info.tags)
@@ -210,13 +211,33 @@ def shown(pick: Pick, folder: Path) -> Image:
     return to_image(frame.planes, info.format, info.tags)
 
 
-def added(lower: Pick, upper: Pick, folder: Path) -> Image:
-    """Return base and grain added as the grain's metadata asks for."""
+@dataclass(frozen=True)
+class Seen:
+    """Hold a picture, and by how much half floats may miss it: half a step of the smaller of the two layers."""
+
+    image: Image
+    allowed: Image
+
+
+def half_step(image: Image) -> Image:
+    """Return half the distance from each value to the next half float."""
+    return np.spacing(np.abs(image).astype(np.float16)).astype(np.float32) / 2
+
+
+def added(lower: Pick, upper: Pick, folder: Path) -> Seen:
+    """Return base and grain added as the grain's metadata asks for: floats plainly, codes around the middle of their range."""
     (info, base), (above, grain) = frame_of(lower, folder), frame_of(upper, folder)
     blend = upper.clip.metadata["grainlayer_layer"]["blend"]
-    assert blend == ("Add" if above.format.floating else "Linear Light")
     assert above.format == info.format
-    return to_image(join_planes(base.planes, grain.planes, info.format), info.format, info.tags)
+    if above.format.floating:
+        assert blend == "Add"
+        low, up = to_image(base.planes, info.format, info.tags), to_image(grain.planes, above.format, above.tags)
+        return Seen(low + up, half_step(np.minimum(np.abs(low), np.abs(up))))
+    assert blend == "Linear Light"
+    sums = [b.astype(np.int64) + g.astype(np.int64) - (1 << (info.format.bits - 1)) for b, g in zip(base.planes, grain.planes, strict=True)]
+    assert all(total.min() >= 0 and total.max() < 1 << info.format.bits for total in sums)
+    image = to_image(tuple(total.astype(info.format.dtype) for total in sums), info.format, info.tags)
+    return Seen(image, np.zeros_like(image))
 
 
 def original_picture(line: Any, folder: Path, time: float) -> Image | None:
@@ -228,15 +249,16 @@ def original_picture(line: Any, folder: Path, time: float) -> Image | None:
     return None
 
 
-def stacked_picture(line: Any, folder: Path, time: float) -> Image | None:
+def stacked_picture(line: Any, folder: Path, time: float) -> Seen | None:
     """Return what the delivered edit shows: base tracks cover what is below, each with the grain track above it added."""
-    canvas: Image | None = None
+    canvas: Seen | None = None
     tracks = [track for track in line.video_tracks() if track.enabled]
     for base, grain in zip(tracks[::2], tracks[1::2], strict=True):
         assert base.metadata["grainlayer_layer"]["layer"] == "base"
         assert grain.metadata["grainlayer_layer"]["layer"] == "grain"
         lower, upper = picks(base, time), picks(grain, time)
         if lower:
-            pairs = zip(lower, upper, strict=True)
-            canvas = np.sum([below.share * added(below, above, folder) for below, above in pairs], axis=0, dtype=np.float32)
+            parts = [(below.share, added(below, above, folder)) for below, above in zip(lower, upper, strict=True)]
+            image = np.sum([share * seen.image for share, seen in parts], axis=0, dtype=np.float32)
+            canvas = Seen(image, np.sum([share * seen.allowed for share, seen in parts], axis=0, dtype=np.float32))
     return canvas

@@ -18,7 +18,7 @@ from grainlayer.effect import Effect, Request
 from grainlayer.params import Effect as EffectName
 from grainlayer.params import Kind, Quality, ShotParams, View, defaults_for, for_effect
 from tests.host.ofx import IDS, RESTORE, SPLIT, SYNTH, Host, build_bridge
-from tests.system.serving import Place, place
+from tests.system.serving import Place, place, until
 
 Floats = NDArray[np.float32]
 
@@ -197,6 +197,44 @@ def test_a_mask_scales_the_effect(host: Host) -> None:
     np.testing.assert_array_equal(host.render("a", 0, SIZE)[1], full)
 
 
+def test_a_mask_without_a_picture_is_black(host: Host) -> None:
+    pictures = grainy(2)
+    prepare(host, SPLIT, pictures, options={"context": "General"}, view="Base")
+    host.send("host", "temporal=ignore")
+    host.bind("a", "Mask", np.ones((1, SIZE[1], SIZE[0], 4), np.float32), "components=Alpha")
+    np.testing.assert_array_equal(host.render("a", 0, SIZE)[1], rendered(pictures, view="Base"))
+    facts, out = host.render("a", 1, SIZE)
+    assert facts["status"] == 0
+    np.testing.assert_array_equal(out, pictures[1])
+
+
+def test_texts_are_copied_before_the_host_takes_them_back(host: Host, tmp_path: Path) -> None:
+    """A host keeps one room for each parameter's text; eight frames ask for it at once."""
+    pictures = grainy(16)
+    prepare(host, SPLIT, pictures, view="Split", profile_data="", shot_uid="u" * 60)
+    found = host.send("parallel", "a", *range(16), *range(16), "threads=8", f"out={tmp_path}/")["frames"]
+    assert all(frame["status"] == 0 for frame in found), found
+
+
+def test_a_shot_that_was_reset_is_neutral_in_the_journal_too(host: Host, served: Place) -> None:
+    """Hosts show the source where nothing changes and do not render; the server is told all the same, once."""
+    prepare(host, SPLIT, grainy(), shot_uid="shot-reset", grain_amount=0.4)
+    assert host.render("a", 0, SIZE)[0]["status"] == 0
+
+    path = served.state / "journal" / "shot-reset.json"
+
+    def amount_is(wanted: float) -> bool | None:
+        facts = json.loads(path.read_text())["params"] if path.exists() else {}
+        return facts.get("grain_amount", 1.0) == wanted or None
+
+    assert until(lambda: amount_is(0.4))
+    host.send("set", "a", "grain_amount", 1)
+    assert host.send("identity", "a", 0)["status"] != 0
+    host.render("a", 0, SIZE)
+    assert until(lambda: amount_is(1.0))
+    assert host.send("identity", "a", 0)["clip"] == "Source"
+
+
 def test_keyframes_reach_the_picture(host: Host) -> None:
     pictures = grainy(4)
     prepare(host, SPLIT, pictures)
@@ -258,6 +296,21 @@ def test_a_proxy_is_rendered_small_and_a_thumbnail_passes_through(host: Host) ->
     np.testing.assert_array_equal(out, pictures[0])
 
 
+def test_a_thumbnail_too_small_to_be_measured_is_shown_as_it_is(host: Host) -> None:
+    """Hosts draw thumbnails of 92x46 pixels without saying so."""
+    pictures = grainy(size=(92, 46))
+    prepare(host, SPLIT, pictures, grain_source="resynthesised")
+    facts, out = host.render("a", 0, (92, 46))
+    assert facts["status"] == 0
+    assert facts["persistent"] is None
+    np.testing.assert_array_equal(out, pictures[0])
+    host.send("set", "a", "profile", "box")
+    assert host.render("a", 0, (92, 46))[0]["status"] == 0
+    large = grainy(size=(192, 48), seed=1)
+    prepare(host, SPLIT, large, name="b", grain_source="resynthesised")
+    assert host.render("b", 0, (192, 48))[0]["status"] == 1
+
+
 def test_analyse_keeps_the_shots_profile_and_names_the_shot(host: Host) -> None:
     pictures = grainy(9, size=(96, 64))
     prepare(host, SPLIT, pictures)
@@ -273,6 +326,26 @@ def test_analyse_keeps_the_shots_profile_and_names_the_shot(host: Host) -> None:
     host.send("set", "a", "grain_source", "resynthesised")
     facts, _ = host.render("a", 3, (96, 64))
     assert facts["status"] == 0, facts
+
+
+def test_analyse_refuses_pictures_that_are_shown_smaller(host: Host) -> None:
+    prepare(host, SPLIT, grainy(3, size=(96, 64)))
+    found = host.send("edit", "a", "analyse", "scale=0.5")
+    assert "full resolution" in found["persistent"]["text"]
+    assert host.send("get", "a", "profile_data")["value"] == ""
+    assert host.send("edit", "a", "analyse")["persistent"] is None
+
+
+def test_a_warning_is_shown_beside_a_picture_that_is_right(host: Host) -> None:
+    pictures = grainy()
+    prepare(host, SPLIT, pictures, follow=1, view="Base")
+    facts, out = host.render("a", 0, SIZE)
+    assert facts["status"] == 0
+    assert facts["persistent"]["type"] == "OfxMessageWarning"
+    assert "sidecar" in facts["persistent"]["text"]
+    np.testing.assert_array_equal(out, rendered(pictures, view="Base"))
+    host.send("set", "a", "follow", 0)
+    assert host.render("a", 0, SIZE)[0]["persistent"] is None
 
 
 def test_doctor_reports_in_the_host(host: Host) -> None:

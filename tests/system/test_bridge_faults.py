@@ -108,6 +108,75 @@ def test_a_server_that_does_not_start(there: Place, tmp_path: Path, words: tuple
         assert_source(*host.render("a", 0, SIZE), pictures, named)
 
 
+OLD = """
+import sys
+from grainlayer.server import greeting, wire
+wire.RELEASE = greeting.RELEASE = 1
+wire.VERSION = greeting.VERSION = 1
+from grainlayer.cli import main
+sys.exit(main())
+"""
+
+
+def test_an_old_server_makes_room_for_a_new_one(there: Place, tmp_path: Path) -> None:
+    """After an update the server of the old program still runs; the plug-in needs no restart of anything."""
+    pictures = grainy()
+    old = subprocess.Popen([sys.executable, "-c", OLD, "serve", "--device", "cpu"], env=there.environment)
+    first = there.rendezvous()
+    assert first.pid == old.pid
+    with Host(tmp_path, starting(there)) as host:
+        host.load()
+        prepare(host, SPLIT, pictures, view="Base")
+        facts, out = host.render("a", 0, SIZE)
+        assert facts["status"] == 0, facts
+        np.testing.assert_array_equal(out, rendered(pictures, view="Base"))
+        assert there.rendezvous().pid != old.pid
+    assert old.wait(10) == 0
+
+
+def test_a_program_older_than_the_plug_in_is_started_once(there: Place, tmp_path: Path) -> None:
+    script = tmp_path / "old.py"
+    script.write_text(OLD)
+    with Host(tmp_path, there.environment | {"GRAINLAYER_SERVER": str(program(tmp_path, sys.executable, str(script)))}) as host:
+        host.load()
+        pictures = grainy()
+        prepare(host, SPLIT, pictures, view="Base")
+        assert_source(*host.render("a", 0, SIZE), pictures, "older", "install")
+        facts, _ = host.render("a", 0, SIZE)
+        assert facts["status"] == 1
+        assert facts["ms"] < 500
+
+
+def test_a_broken_server_delays_no_frame_but_the_first(there: Place, tmp_path: Path) -> None:
+    """It is tried a few times for all frames together, then once in two seconds."""
+    pictures = grainy(8)
+    with Host(tmp_path, there.environment | {"GRAINLAYER_SERVER": str(program(tmp_path, "false"))}) as host:
+        host.load()
+        prepare(host, SPLIT, pictures, view="Base")
+        facts, _ = host.render("a", 0, SIZE)
+        assert "ended while starting" in facts["persistent"]["text"]
+        found = host.send("parallel", "a", *range(8), "threads=4")
+        assert all(frame["status"] == 1 for frame in found["frames"])
+        assert found["ms"] < facts["ms"]
+
+
+def test_what_a_host_needs_for_itself_does_not_reach_the_server(there: Place, tmp_path: Path) -> None:
+    """Hosts carry a Python and libraries of their own."""
+    environment = starting(there) | {"PYTHONHOME": "/nowhere", "PYTHONPATH": "/nowhere", "LD_LIBRARY_PATH": "/nowhere"}
+    with Host(tmp_path, environment) as host:
+        host.load()
+        prepare(host, SPLIT, grainy(), view="Base")
+        assert host.render("a", 0, SIZE)[0]["status"] == 0
+
+
+def test_a_runtime_folder_that_cannot_be_made_is_named(there: Place, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with Host(tmp_path, there.environment | {"GRAINLAYER_RUNTIME": str(tmp_path / "file" / "run")}) as host:
+        host.load()
+        prepare(host, SPLIT, grainy(), view="Base")
+        assert "cannot be made" in host.render("a", 0, SIZE)[0]["persistent"]["text"]
+
+
 def test_a_runtime_folder_open_to_others_is_refused(there: Place, tmp_path: Path) -> None:
     there.runtime.mkdir()
     there.runtime.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Editors' timelines rendered into layers: exact stacks, re-grading, interruptions, farms."""
+"""Editors' timelines rendered into layers: exact stacks, re-grading, interruptions, strange edits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,16 @@ from grainlayer.codec.container import read_stream
 from grainlayer.codec.stream import unpack
 from grainlayer.editorial.order import Order
 from grainlayer.editorial.plan import make_plan
-from grainlayer.editorial.timeline import read_timeline
+from grainlayer.editorial.shots import Shot
+from grainlayer.editorial.timeline import read_timeline, write_timeline
+from grainlayer.params import Quality, ShotParams
 from tests.system import deliveries as d
 from tests.system.footage import fails, report, run
 
 EXR = ("--base-codec", "exr", "--grain-format", "exr")
 FFV1 = ("--base-codec", "ffv1", "--grain-format", "ffv1")
+FAST = ("--preset", "12")
+"""The default codecs, AV1 and EXR, at the encoder's highest speed."""
 COMMAND = (sys.executable, "-m", "grainlayer.cli", "deliver")
 KILLS = 20 if os.environ.get("GRAINLAYER_SOAK") else 2
 
@@ -67,26 +72,34 @@ def timeline_at(path: Path) -> Any:
     return otio.adapters.read_from_file(str(path))
 
 
-def compare_stacks(twelve: Path, out: Path, tolerance: float) -> float:
-    """Hold the delivered edit against the original, picture by picture; return the worst difference."""
+def compare_stacks(twelve: Path, out: Path) -> tuple[float, float]:
+    """Hold the delivered edit against the original, picture by picture.
+
+    Return the worst difference in half steps of half float at the source's own value, and the share of values beyond one: those
+    of which both layers are larger than their sum, so that no half floats add up to them; there the layers' own half step counts.
+    """
     original, layers = timeline_at(twelve), timeline_at(out / f"{twelve.stem}_layers.otio")
-    worst, pictures = 0.0, 0
+    worst, beyond, pictures = 0.0, 0.0, 0
     length = int(max(track.duration().value for track in original.video_tracks()))
     assert max(track.duration().value for track in layers.video_tracks()) == length
     for moment in range(length):
         wanted = d.original_picture(original, twelve.parent, moment)
         again = d.stacked_picture(layers, out, moment)
         assert (wanted is None) == (again is None)
-        if wanted is not None and again is not None:
-            worst, pictures = max(worst, float(np.abs(wanted - again).max())), pictures + 1
+        if wanted is None or again is None:
+            continue
+        gap = np.abs(wanted.astype(np.float64) - again.image)
+        own = d.half_step(wanted)
+        assert np.all(gap <= np.maximum(own, again.allowed) * (1 + 1e-6) + 2**-26)
+        worst, beyond, pictures = max(worst, float((gap / own).max())), beyond + float((gap > own * (1 + 1e-6)).mean()), pictures + 1
     assert pictures > 40
-    assert worst <= tolerance
-    return worst
+    return worst, beyond / pictures
 
 
 def test_float_layers_stack_back_to_the_source(twelve: Path, float_layers: Path) -> None:
-    """Half a step of half floats below 1, and as much for the source's own way into half floats."""
-    compare_stacks(twelve, float_layers, 2 * 2**-12)
+    """At nearly every value within half a step; 6 of 100,000 lie in blacks that no two half floats as large as these add up to."""
+    _, beyond = compare_stacks(twelve, float_layers)
+    assert beyond < 1e-3
     for clip in d.manifest(float_layers)["clips"]:
         facts = json.loads((float_layers / clip["report"]).read_text())
         assert facts["recombination"]["worst_steps"] <= 0.5
@@ -97,7 +110,7 @@ def test_lossless_layers_stack_back_to_the_source_exactly(media: list[Path], fol
     out, twelve = tmp_path / "out", d.twelve_shots(media, folder, ".dpx")
     facts = report("deliver", twelve, "-o", out, *FFV1, "--layers", "base,grain,stream")
     assert facts["worst_steps"] <= 0.5
-    compare_stacks(twelve, out, 2**-12)
+    assert compare_stacks(twelve, out) == (0.0, 0.0)
     stream, warnings = unpack(read_stream(out / "001_SH010_base.mkv") or b"")
     assert not warnings and stream.frames == 6
 
@@ -136,16 +149,17 @@ def test_the_manifest_names_every_file(float_layers: Path) -> None:
     }
 
 
-def test_regrading_renders_only_what_depends_on_it(edit: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("words", "movie"), [(FFV1, "mkv"), (FAST, "mov")], ids=["ffv1", "av1 and exr"])
+def test_regrading_renders_only_what_depends_on_it(edit: Path, tmp_path: Path, words: tuple[str, ...], movie: str) -> None:
     out = tmp_path / "out"
-    report("deliver", edit, "-o", out, *FFV1)
+    report("deliver", edit, "-o", out, *words)
     before, digests = d.times(out), [clip["digests"] for clip in d.manifest(out)["clips"]]
     d.grade(edit, "S1", grain_amount=0.5)
-    facts = report("deliver", edit, "-o", out, *FFV1)
-    assert facts["done"] == {"split": 0, "result": 1, "stream": 0}
+    facts = report("deliver", edit, "-o", out, *words)
+    assert facts["done"] == {"split": 0, "grain": 0, "stream": 0, "result": 1}
     after = d.times(out)
     changed = {name for name in after if after[name] != before[name]}
-    assert changed == {"002_S1_result.mkv", "002_S1_report.json", "edit_layers.otio", "manifest.json"}
+    assert changed == {f"002_S1_result.{movie}", "002_S1_report.json", "edit_layers.otio", "manifest.json"}
     now = [clip["digests"] for clip in d.manifest(out)["clips"]]
     assert [a == b for a, b in zip(digests, now, strict=True)] == [True, False, True]
     assert {key for key in now[1] if now[1][key] != digests[1][key]} == {"result", "report"}
@@ -154,12 +168,12 @@ def test_regrading_renders_only_what_depends_on_it(edit: Path, tmp_path: Path) -
     assert [(placed.name, placed.shot.params.grain_amount) for placed in graded if placed.shot] == [("S1", 0.5)]
 
     d.grade(edit, "S1", grain_seed=7)
-    facts = report("deliver", edit, "-o", out, *FFV1)
-    assert facts["done"] == {"split": 0, "result": 1, "stream": 1}
+    facts = report("deliver", edit, "-o", out, *words)
+    assert facts["done"] == {"split": 0, "grain": 0, "stream": 1, "result": 1}
     d.grade(edit, "S2", removal=0.5)
-    assert report("deliver", edit, "-o", out, *FFV1)["done"] == {"split": 1, "result": 1, "stream": 1}
+    assert report("deliver", edit, "-o", out, *words)["done"] == {"split": 1, "grain": 1, "stream": 1, "result": 1}
     fresh = tmp_path / "fresh"
-    report("deliver", edit, "-o", fresh, *FFV1)
+    report("deliver", edit, "-o", fresh, *words)
     assert d.contents(fresh) == d.contents(out)
 
 
@@ -181,27 +195,43 @@ def test_altered_and_lost_files_are_made_again(edit: Path, tmp_path: Path) -> No
     (out / "003_S2_result.mkv").unlink()
     (out / "002_S1_result.mkv").touch()
     facts = report("deliver", edit, "-o", out, *FFV1)
-    assert facts["done"] == {"split": 1, "result": 1, "stream": 1}
+    assert facts["done"] == {"split": 0, "grain": 1, "stream": 0, "result": 1}
+    assert d.contents(out) == wanted
+    (out / "001_S0_base.mkv").unlink()
+    assert report("deliver", edit, "-o", out, *FFV1)["done"] == {"split": 1, "grain": 0, "stream": 1, "result": 0}
     assert d.contents(out) == wanted
 
 
 @pytest.mark.soak
 def test_a_killed_delivery_goes_on_to_the_same_bytes(edit: Path, tmp_path: Path) -> None:
+    """Every kill hits work: half of the deliveries begin afresh, the others have lost finished files, and each was making one."""
     whole, out = tmp_path / "whole", tmp_path / "out"
-    layers = ("--base-codec", "av1", "--grain-format", "exr", "--preset", "12")
     began = time.monotonic()
-    report("deliver", edit, "-o", whole, *layers)
-    lasted, dice = time.monotonic() - began, random.Random(7)
-    for _ in range(KILLS):
-        process = subprocess.Popen([*COMMAND, edit, "-o", out, *layers], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        time.sleep(dice.uniform(0.3, 0.9) * lasted)
+    report("deliver", edit, "-o", whole, *FAST)
+    lasted, dice, kills = time.monotonic() - began, random.Random(7), 0
+    for _ in range(5 * KILLS):
+        lose(out, whole, dice)
+        process = subprocess.Popen([*COMMAND, edit, "-o", out, *FAST], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        time.sleep(dice.uniform(0.2, 0.9) * lasted)
         process.kill()
         process.wait()
-        if dice.random() < 0.5:
-            shutil.rmtree(out / "001_S0_grain", ignore_errors=True)
-    report("deliver", edit, "-o", out, *layers)
+        kills += process.returncode == -signal.SIGKILL and (out / ".grainlayer" / "work").exists()
+        if kills == KILLS:
+            break
+    assert kills == KILLS
+    report("deliver", edit, "-o", out, *FAST)
     assert d.contents(out) == d.contents(whole)
     assert not (out / ".grainlayer" / "work").exists()
+
+
+def lose(out: Path, whole: Path, dice: random.Random) -> None:
+    """Remove a delivery, or some of its files with one base at least, so that there is work."""
+    if dice.random() < 0.5:
+        shutil.rmtree(out, ignore_errors=True)
+        return
+    names = [name for name in d.contents(whole) if "base" in name]
+    for name in {*dice.sample(sorted(d.contents(whole)), 5), *dice.sample(names, 2)}:
+        (out / name).unlink(missing_ok=True)
 
 
 def test_missing_media_and_strange_clips_are_named_and_the_rest_goes_on(edit: Path, tmp_path: Path) -> None:
@@ -263,72 +293,95 @@ def test_foreign_files_are_never_replaced(edit: Path, tmp_path: Path) -> None:
     assert "template" in fails("deliver", edit, "-o", tmp_path / "other", "--template", "{nothing}_{layer}")
 
 
-@pytest.mark.soak
-def test_a_farm_survives_the_death_of_its_workers(twelve: Path, float_layers: Path, tmp_path: Path) -> None:
-    import psutil
-
-    out = tmp_path / "out"
-    words = [*COMMAND, twelve, "-o", out, *EXR, "--farm", "local", "--workers", "2", "--json"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        dice, killed, deadline = random.Random(3), 0, time.monotonic() + 200
-        while process.poll() is None and killed < KILLS and time.monotonic() < deadline:
-            time.sleep(dice.uniform(0.1, 0.6))
-            workers = [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(_words(child))]
-            if len(workers) == 2 and (out / ".grainlayer" / "work").exists():
-                os.kill(dice.choice(workers).pid, signal.SIGKILL)
-                killed += 1
-        output, said = process.communicate(timeout=240)
-    assert process.returncode == 0, said
-    assert killed >= min(KILLS, 2)
-    assert not json.loads(output.splitlines()[-1])["failures"]
-    assert d.contents(out) == d.contents(float_layers)
+def test_both_versions_of_a_conflict_are_delivered(edit: Path, tmp_path: Path) -> None:
+    """The sidecar's is rendered and the other kept in the delivered sidecar, and a sentence says so."""
+    d.grade(edit, "S0", grain_amount=0.25)
+    sidecar = edit.with_name("edit.grain.json")
+    mine = sidecar.read_text()
+    d.grade(edit, "S0", grain_amount=0.75)
+    sidecar.write_text(mine)
+    facts = report("deliver", edit, "-o", tmp_path / "out", *FFV1, "--layers", "base")
+    assert [problem for problem in facts["problems"] if "differ in grain_amount" in problem]
+    assert d.manifest(tmp_path / "out")["problems"] == facts["problems"]
+    delivered = read_timeline(tmp_path / "out" / "edit_layers.otio")
+    assert [placed.shot.params.grain_amount for placed in delivered.shots.with_grain() if placed.shot] == [0.25]
+    assert [kept.shot.params.grain_amount for kept in delivered.companion.kept] == [0.75]
+    assert "edit_layers.grain.json" in d.manifest(tmp_path / "out")["files"]
 
 
-def _words(process: Any) -> list[str]:
-    import psutil
-
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
-
-
-def test_an_open_job_description_is_accepted_and_run(edit: Path, tmp_path: Path) -> None:
-    program = Path(sys.executable).parent / "openjd"
-    if not program.exists():
-        pytest.skip("openjd-cli is not installed")
-    whole, out, job = tmp_path / "whole", tmp_path / "out", tmp_path / "job.json"
-    report("deliver", edit, "-o", whole, *FFV1)
-    assert report("deliver", edit, "-o", out, *FFV1, "--openjd", job)["tasks"] == 3
-    for words in (["check", job], ["run", job]):
-        done = subprocess.run([program, *words], capture_output=True, text=True, timeout=240)
-        assert done.returncode == 0, done.stdout + done.stderr
-    assert d.contents(out) == d.contents(whole)
+def test_each_timeline_of_a_collection_is_an_edit_of_its_own(edit: Path, media: list[Path], tmp_path: Path) -> None:
+    reels = [otio.adapters.read_from_file(str(edit)) for _ in range(2)]
+    for number, reel in enumerate(reels, 1):
+        reel.name = f"Reel {number}"
+        del reel.tracks[0][number:]
+    loose = [d.clip("LOOSE", media[2], 0, 3), d.clip("LAST", media[2], 3, 3)]
+    otio.adapters.write_to_file(otio.schema.SerializableCollection("bin", [*reels, *loose]), str(edit))
+    facts = report("deliver", edit, "-o", tmp_path / "out", *EXR, "--layers", "base,grain")
+    names = ["edit_01_Reel_1_layers.otio", "edit_02_Reel_2_layers.otio", "edit_03_clips_layers.otio"]
+    assert [Path(path).name for path in facts["timelines"]] == names
+    for name, count in zip(names, (1, 2, 2), strict=True):
+        line = timeline_at(tmp_path / "out" / name)
+        assert isinstance(line, otio.schema.Timeline)
+        assert [len(track) for track in line.video_tracks()] == [count, count]
+        assert all((tmp_path / "out" / clip.media_reference.target_url_base).is_dir() for clip in line.find_clips())
+    assert set(names) <= set(d.manifest(tmp_path / "out")["files"])
 
 
-def test_a_watched_folder_is_delivered_as_it_fills(media: list[Path], tmp_path: Path) -> None:
-    arriving, out = tmp_path / "renders", tmp_path / "out"
-    arriving.mkdir()
-    words = [*COMMAND, arriving, "-o", out, *FFV1, "--watch", "--poll", "0.2", "--layers", "base,grain"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            data = media[1].read_bytes()
-            with (arriving / "shot.mkv").open("wb") as file:
-                for part in range(4):
-                    file.write(data[part * len(data) // 4 : (part + 1) * len(data) // 4])
-                    file.flush()
-                    time.sleep(0.15)
-            _wait(out / "shot" / "manifest.json")
-        finally:
-            process.send_signal(signal.SIGINT)
-            output, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    assert json.loads(output) == {"deliveries": 1}
-    assert d.manifest(out / "shot")["clips"][0]["range"] == [0, d.FRAMES]
+def test_rates_that_do_not_match_are_said(edit: Path) -> None:
+    line = timeline_at(edit)
+    for clip, frames in zip(line.tracks[0], (20, 10, 10), strict=True):
+        spans = [
+            otio.opentime.TimeRange(otio.opentime.RationalTime(*pair[0]), otio.opentime.RationalTime(*pair[1]))
+            for pair in (((0, 25), (frames, 25)), ((0, 25), (5, 25)))
+        ]
+        clip.media_reference.available_range, clip.source_range = spans
+    line.tracks[0][2].media_reference.available_range = d.span(0, 10)
+    line.tracks[0][2].source_range = d.span(0, 5)
+    otio.adapters.write_to_file(line, str(edit))
+    plan = make_plan(read_timeline(edit), Order())
+    said = [problem for problem in plan.problems if "frames a second" in problem]
+    assert len(said) == 2 and not plan.failures
+    assert "25 frames a second and its media has 24" in said[0] and "in seconds" in said[0]
+    assert "one by one" in said[1]
 
 
-def _wait(path: Path, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert path.exists()
+def test_a_task_opens_no_media_but_its_own(edit: Path, tmp_path: Path) -> None:
+    for name in ("media1.mkv", "media2.mkv"):
+        (tmp_path / name).unlink()
+        (tmp_path / name).write_bytes(b"not a movie")
+    facts = report("deliver", edit, "-o", tmp_path / "out", *FFV1, "--layers", "base", "--only", "1")
+    assert facts["done"] == ["split", "report"]
+    plan = make_plan(read_timeline(edit), Order(), only=1)
+    assert (list(plan.jobs), plan.failures, plan.clips) == ([1], {}, (1, 2, 3))
+    assert "the clips are 1, 2, 3" in fails("deliver", edit, "-o", tmp_path / "out", "--only", "9")
+
+
+def test_keyframes_of_seed_and_hold_stand_in_the_stream(edit: Path, tmp_path: Path) -> None:
+    """The clip shows frames 1 to 6 of its media; a stretch without a keyframe of its own goes on as the one before."""
+    timeline = read_timeline(edit)
+    shot = Shot("keyed", params=ShotParams(grain_seed=3), keys={"grain_seed": ((0, 5), (3, 9)), "grain_hold": ((0, 1), (4, 1), (5, 2))})
+    write_timeline(timeline.changed({1: shot}), edit, overwrite=True)
+    report("deliver", edit, "-o", tmp_path / "out", "--layers", "stream")
+    stream, warnings = unpack((tmp_path / "out" / "001_S0_stream.grain").read_bytes())
+    assert not warnings
+    assert [(part.start, part.frames, part.seed, part.hold) for part in stream.shots] == [(0, 2, 5, 1), (2, 2, 9, 1), (4, 2, 9, 2)]
+    assert stream.frames == 6
+
+
+def test_keyed_removal_and_quality_look_at_neighbours(edit: Path, tmp_path: Path) -> None:
+    """Keyframes of a removal of 1 and of the temporal quality give the very base of a shot that has them throughout."""
+    plain = ShotParams(quality=Quality.TEMPORAL)
+    shots = {
+        "plain": Shot("plain", params=plain),
+        "removal": Shot("keyed", params=replace(plain, removal=0.0), keys={"removal": ((0, 1.0),)}),
+        "quality": Shot("keyed", params=ShotParams(), keys={"quality": ((0, Quality.TEMPORAL),)}),
+        "default": Shot("default"),
+    }
+    bases: dict[str, list[np.ndarray]] = {}
+    for name, shot in shots.items():
+        path = tmp_path / f"{name}.otio"
+        write_timeline(read_timeline(edit).changed({1: shot}), path)
+        report("deliver", path, "-o", tmp_path / name, *FFV1, "--layers", "base", "--only", "1")
+        bases[name] = [frame.planes[0] for frame in d.read(tmp_path / name / "001_S0_base.mkv", 0)[1]]
+    same = {name: all(np.array_equal(a, b) for a, b in zip(bases["plain"], found, strict=True)) for name, found in bases.items()}
+    assert same == {"plain": True, "removal": True, "quality": True, "default": False}

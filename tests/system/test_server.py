@@ -27,7 +27,8 @@ from grainlayer.picture.media import open_media
 from grainlayer.picture.planes import from_image, to_image
 from grainlayer.server.channel import Closed, connect
 from grainlayer.server.client import Client, Refused, make_memory
-from grainlayer.server.wire import HEADER, MAGIC, NAME, VERSION, Code, Kind, Outcome, Question, pack, pack_job, padded
+from grainlayer.server.job import pack_job
+from grainlayer.server.wire import HEADER, MAGIC, NAME, RELEASE, VERSION, Code, Kind, Outcome, Question, pack, padded
 from grainlayer.types import Image
 from tests.system.footage import grainy_picture, report, write_movie
 from tests.system.serving import PROGRAM, Place, place, until
@@ -67,7 +68,7 @@ def shown(params: ShotParams, picture: Image = PICTURE, scale: float = 1.0, fram
 def hello(served: Place, **changes: object) -> bytes:
     there = served.rendezvous()
     fields = {"version": VERSION, "pid": 1, "token": bytes.fromhex(there.token), "digest": bytes.fromhex(digest())}
-    fields |= {"session": bytes(16), "host": padded("raw", NAME)}
+    fields |= {"release": RELEASE, "session": bytes(16), "host": padded("raw", NAME)}
     return pack(Kind.HELLO, 0, *(fields | changes).values())
 
 
@@ -92,7 +93,8 @@ def raw(served: Place, data: bytes) -> tuple[int, bytes]:
     [
         ({"token": bytes(32)}, Code.TOKEN),
         ({"version": VERSION + 1}, Code.VERSION),
-        ({"digest": bytes(32)}, Code.PARAMETERS),
+        ({"version": VERSION + 1, "token": bytes(32)}, Code.TOKEN),
+        ({"digest": b"x" * 32}, Code.PARAMETERS),
         ({"session": b"x" * 16}, Code.PROTOCOL),
     ],
 )
@@ -127,13 +129,39 @@ def test_a_truncated_message_holds_nobody_up(served: Place, client: Client) -> N
         channel.close()
 
 
-def test_there_are_at_most_64_connections(served: Place) -> None:
-    channels = [connect(served.rendezvous().address) for _ in range(70)]
-    received = channels[-1].receive(3)
-    assert received is not None
-    assert received[0].kind is Kind.FAILED
-    for channel in channels:
-        channel.close()
+def test_idle_connections_make_room_for_others(served: Place) -> None:
+    """Four hosts that keep sixteen connections each do not shut out a fifth, and lose no session by it."""
+    hosts = [[served.client()] for _ in range(4)]
+    for clients in hosts:
+        clients += [served.client(clients[0].session) for _ in range(15)]
+    fifth = served.client()
+    assert fifth.render(SPLIT, [PICTURE], ShotParams(grain_amount=0.5)).picture is not None
+    assert json.loads(fifth.ask(Question.STATUS))["connections"] == 64
+    with pytest.raises(WireError):
+        hosts[0][0].ask(Question.STATUS)  # idle for longest
+    for clients in hosts:
+        again = served.client(clients[0].session)
+        assert again.session == clients[0].session
+        clients.append(again)
+    for client in (fifth, *(client for clients in hosts for client in clients)):
+        client.close()
+    until(lambda: True if status(served)["connections"] == 1 else None)
+
+
+def test_where_all_are_at_work_the_next_is_refused_with_a_sentence(served: Place) -> None:
+    first = served.client()
+    workers = [first, *(served.client(first.session) for _ in range(63))]
+    job = long_job(first)
+    for client in workers:
+        client.channel.send(job)
+    for client in workers:
+        assert until(lambda: client.channel.receive(3))[0].kind is Kind.ALIVE  # noqa: B023
+    channel = connect(served.rendezvous().address)
+    received = until(lambda: channel.receive(3))
+    assert (received[0].kind, received[0]["code"]) == (Kind.FAILED, Code.PROTOCOL)
+    channel.close()
+    for client in workers:
+        client.close()
     until(lambda: True if status(served)["connections"] == 1 else None)
 
 
@@ -275,6 +303,27 @@ def test_a_profile_file_that_changes_is_read_again(client: Client, tmp_path: Pat
     assert not np.array_equal(*pictures)
 
 
+@pytest.mark.parametrize("kind", ["pipe", "endless", "folder", "long", "no text"])
+def test_a_profile_file_that_is_none_holds_nobody_up(served: Place, client: Client, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "profile.json"
+    {
+        "pipe": lambda: os.mkfifo(path),
+        "endless": lambda: path.symlink_to("/dev/zero"),
+        "folder": path.mkdir,
+        "long": lambda: path.write_text(PROFILE.to_json() + " " * 70_000),
+        "no text": lambda: path.write_bytes(b"\xff" * 100),
+    }[kind]()
+    params = ShotParams(view=View.BASE, profile=ProfileSource.FILE, profile_file=str(path))
+    began = time.monotonic()
+    others = [served.client() for _ in range(3)]
+    for other in (client, *others):
+        assert refused(other.render, SPLIT, [PICTURE], params).code == (Code.VALUE if kind == "no text" else Code.MEDIA)
+    assert client.render(SPLIT, [PICTURE], ShotParams(grain_amount=0.5)).picture is not None
+    assert time.monotonic() - began < 5
+    for other in others:
+        other.close()
+
+
 def test_every_road_gives_the_same_picture(client: Client, tmp_path: Path) -> None:
     movie = write_movie(tmp_path / "in.mkv", shots=(2,), pix_fmt="gbrp16le")
     (tmp_path / "p.json").write_text(PROFILE.to_json())
@@ -316,6 +365,18 @@ def test_artifact_restore_says_that_it_cannot_yet(client: Client) -> None:
     assert "Artifact Restore" in str(error)
     nothing = (ShotParams(restore=0.0), ShotParams(deblock=False, chroma=False, depth=False, deband=0.0))
     assert [client.render(RESTORER, [PICTURE], params).outcome for params in nothing] == [Outcome.SOURCE] * 2
+
+
+@pytest.mark.parametrize("name", View)
+def test_artifact_restore_at_nothing_shows_the_source_or_no_difference(client: Client, name: View) -> None:
+    answer = client.render(RESTORER, [PICTURE], ShotParams(restore=0.0, view=name))
+    if name in (View.GRAIN, View.GRAIN_X4, View.DIFFERENCE):
+        assert answer.picture is not None
+        assert np.array_equal(answer.picture, np.full_like(PICTURE, 0.5))
+    else:
+        assert answer.outcome is Outcome.SOURCE
+    lines = answer.note.split("\n")
+    assert (lines[0].endswith("on cpu") and "passes through" in lines[1]) if name is View.STATUS else lines == [""]
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ os.setgroups([])
 os.setgid(int(user))
 os.setuid(int(user))
 try:
-    Client(Rendezvous(1, 0, address, token)).close()
+    Client(Rendezvous(2, 0, address, token)).close()
     told = ["welcome", 0, ""]
 except Refused as refused:
     told = ["refused", int(refused.code), str(refused)]

@@ -4,15 +4,17 @@ from typing import TYPE_CHECKING
 
 from grain_scripts.answers import PutBack, ScriptError
 from grain_scripts.asking import Question, ask, tell
-from grain_scripts.grain_split import our_tools, put_tool, read_inputs, set_inputs
-from grain_scripts.notes import read_notes, save_sidecar, with_params, write_note
-from grain_scripts.session import SCOPES, Session, clip_name, clips
+from grain_scripts.grain_split import our_tools, put_tool
+from grain_scripts.inputs import Inputs
+from grain_scripts.notes import read_notes, save_sidecar, with_values, write_note
+from grain_scripts.session import SCOPES, Session, clip_name, clips, default_scope
+from grain_scripts.telling import gave_way, not_carried, not_read, sentence, stands_still
 
 if TYPE_CHECKING:
-    from typing import List
+    from typing import List, Tuple
 
+    from grain_scripts.inputs import Done
     from grain_scripts.notes import Noted
-    from grain_scripts.parameters import Params
 
 TITLE = "Grain: apply Grain Split"
 ACTIONS = ("apply", "read back")
@@ -26,45 +28,42 @@ def _questions(session: Session) -> "List[Question]":
     ]
 
 
-def default_scope(session: Session) -> str:
-    """Return the scope that is offered: the selection where this Resolve tells it."""
-    return SCOPES[1] if session.version >= (21, 0, 4) else SCOPES[2]
-
-
 def apply_grain_split(session: Session) -> str:
     """Apply or read back, and return what was done in a sentence. Raise ScriptError, leaving every clip as it was."""
     answers = ask(TITLE, _questions(session), session)
     with PutBack(tell) as back:
         notes = read_notes(clips(session, answers["scope"]))
-        if answers["action"] == ACTIONS[0]:
-            for noted in notes:
-                _apply(noted, answers["follow"], back)
-            return f"Grain Split is in the Fusion composition of {len(notes)} clips."
-        return _read_back(notes, back)
+        if answers["action"] == ACTIONS[1]:
+            return _read_back(notes, back)
+        done = [(clip_name(noted.item), _apply(noted, answers["follow"], back)) for noted in notes]
+        still = [clip_name(noted.item) for noted in notes if noted.keys] if answers["follow"] else []
+    return sentence(
+        f"Grain Split is in the Fusion composition of {len(notes)} clips",
+        not_carried((name, each.lost) for name, each in done),
+        gave_way((name, each.replaced) for name, each in done),
+        stands_still(still),
+    )
 
 
-def _apply(noted: "Noted", follow: bool, back: PutBack) -> None:
-    write_note(noted, noted.facts, back)
+def _apply(noted: "Noted", follow: bool, back: PutBack) -> "Done":
+    facts = with_values(noted.facts, noted.params, noted.keys)
+    write_note(noted, facts, back)
     if follow:
-        save_sidecar(noted.facts, back)
-    set_inputs(put_tool(noted.item, back), inputs_of(noted, noted.params, follow), clip_name(noted.item), back)
-
-
-def inputs_of(noted: "Noted", params: "Params", follow: bool) -> "Params":
-    """Return what the tool of a shot is set to: its parameters, its uid, and whether it follows."""
-    found = dict(params, shot_uid=noted.uid)
-    return dict(found, follow=True) if follow else found
+        save_sidecar(facts, back)
+    params = dict(noted.params, shot_uid=noted.uid, follow=follow)
+    return Inputs(put_tool(noted.item, back)).set(params, facts["keys"], back)
 
 
 def _read_back(notes: "List[Noted]", back: PutBack) -> str:
     """Write what the tools hold now into the markers. Raise ScriptError if no clip has the tool."""
-    done = 0
+    rows: List[Tuple[str, List[str]]] = []
     for noted in notes:
         tools = our_tools(noted.item)
         if tools:
-            params = read_inputs(tools[0], clip_name(noted.item))
-            write_note(noted, with_params(noted.facts, params), back)
-            done += 1
-    if not done:
+            facts = with_values(noted.facts, noted.params, noted.keys)
+            held = Inputs(tools[0]).read(facts)
+            write_note(noted, with_values(facts, held.params, held.keys), back)
+            rows.append((clip_name(noted.item), held.unread))
+    if not rows:
         raise ScriptError("None of these clips has Grain Split on its Fusion page; apply it first.")
-    return f"The values of {done} clips are read back into their markers."
+    return sentence(f"The values of {len(rows)} clips are read back into their markers", not_read(rows))

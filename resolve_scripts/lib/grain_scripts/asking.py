@@ -21,7 +21,7 @@ PREFIX = "GRAINLAYER_SCRIPT_"
 
 
 class Question(NamedTuple):
-    """Hold one question. kind: choice, several (of the choices), switch, text, folder, file, new file."""
+    """Hold one question. kind: choice, several (of the choices), switch, count, text, folder, file, new file."""
 
     key: str
     label: str
@@ -84,6 +84,12 @@ def _switch(question: Question, text: str) -> bool:
     return words[text.lower()]
 
 
+def _count(question: Question, text: str) -> int:
+    if not (text.isdigit() and len(text) < 5):
+        raise ScriptError(f"{question.label} must be a whole number from 0 to 9999; got {text!r}.")
+    return int(text)
+
+
 def _path(question: Question, text: str) -> str:
     path = os.path.expanduser(text)
     if not os.path.isabs(path):
@@ -106,6 +112,7 @@ _READ: "Dict[str, Callable[[Question, str], Any]]" = {
     "choice": _choice,
     "several": _several,
     "switch": _switch,
+    "count": _count,
     "folder": _path,
     "new file": _path,
     "file": _file,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlparse
 
 from grain_scripts.answers import ScriptError, need
+from grain_scripts.notes import facts_in, rewritten
 from grain_scripts.rendering import numbered
 from grain_scripts.session import clip_name, track_of
 from grain_scripts.state import read_json, write_whole
@@ -19,11 +20,18 @@ if TYPE_CHECKING:
     from grain_scripts.session import Session
 
     Node = Dict[str, Any]
+    Facts = Dict[str, Any]
     Place = Tuple[int, int]
+
+LAYER = "grainlayer_layer"
+"""Key of a delivered track's metadata that says how it lies over the tracks below."""
 
 
 class Placed(NamedTuple):
-    """Hold a clip of an edit: its track's number from 1, name and switch, its first frame and length there, its media and first picture."""
+    """Hold a clip of an edit: its track's number from 1, name and switch, its first frame and length there, its media and first picture.
+
+    blend, opacity  how it lies over the tracks below, by the names of editors and in percent
+    """
 
     track: int
     track_name: str
@@ -32,6 +40,8 @@ class Placed(NamedTuple):
     length: int
     media: str
     first: int
+    blend: str
+    opacity: float
 
 
 def export_edit(session: "Session", path: str) -> "Node":
@@ -100,16 +110,19 @@ def _walk(root: "Node") -> "Iterator[Tuple[int, Node, int, int]]":
             at += _frames(_span(node)["duration"], rate)
 
 
-def with_renders(root: "Node", session: "Session", renders: "List[Rendered]") -> "Node":
-    """Return an edit in which the rendered clips show what was rendered and all others are gaps. Raise ScriptError."""
+def with_renders(root: "Node", session: "Session", renders: "List[Tuple[Rendered, Facts]]") -> "Node":
+    """Return an edit in which the rendered clips show what was rendered and say these facts, and all others are gaps.
+
+    Raise ScriptError.
+    """
     start = need(session.timeline.GetStartFrame(), "The timeline does not tell where it begins; open it again.")
-    wanted = {_place(render.item, start): render for render in renders}
+    wanted = {_place(render.item, start): (render, facts) for render, facts in renders}
     changed: Node = json.loads(json.dumps(root))
     for number, track, index, at in _walk(changed):
         clip, render = track["children"][index], wanted.pop((number, at), None)
-        track["children"][index] = _shows(clip, render, _rate(root)) if render else _gap(clip)
+        track["children"][index] = _shows(_saying(clip, render[1]), render[0], _rate(root)) if render else _gap(clip)
     if wanted:
-        name = clip_name(next(iter(wanted.values())).item)
+        name = clip_name(next(iter(wanted.values()))[0].item)
         raise ScriptError(f"{name} is not in the exported edit; put it on a track of its own and run the script again.")
     for track in changed["tracks"].get("children") or []:
         _drop_transitions(track)
@@ -146,6 +159,18 @@ def _range(first: float, length: float, rate: float) -> "Node":
     return {"OTIO_SCHEMA": "TimeRange.1", "duration": dict(start, value=length), "start_time": start}
 
 
+def _saying(clip: "Node", facts: "Facts") -> "Node":
+    """Return a clip with these facts in the markers that hold ours."""
+    return dict(clip, markers=[_said(marker, facts) for marker in clip.get("markers") or []])
+
+
+def _said(marker: "Node", facts: "Facts") -> "Node":
+    kept = marker.get("metadata", {}).get("Resolve_OTIO", {})
+    if not facts_in(kept.get("Note", "")):
+        return marker
+    return dict(marker, metadata=dict(marker["metadata"], Resolve_OTIO=dict(kept, Note=rewritten(kept["Note"], facts))))
+
+
 def _shows(clip: "Node", render: "Rendered", timeline_rate: "Optional[float]") -> "Node":
     """Return a clip that shows its render. A retime that Resolve rendered in is taken away; one that it left stays."""
     duration = _span(clip)["duration"]
@@ -158,7 +183,7 @@ def _shows(clip: "Node", render: "Rendered", timeline_rate: "Optional[float]") -
         {
             "OTIO_SCHEMA": "Clip.2",
             "effects": effects,
-            "source_range": _range(0, length, rate),
+            "source_range": _range(render.head, length, rate),
             "media_references": {"DEFAULT_MEDIA": _render_reference(render, rate)},
             "active_media_reference_key": "DEFAULT_MEDIA",
         }
@@ -211,7 +236,9 @@ def _placed(number: int, track: "Node", clip: "Node", at: int, length: int, path
     begin = _value(available["start_time"]) if isinstance(available, dict) else 0
     first = round(_value(span["start_time"]) - begin)
     shown, name = track.get("enabled") is not False, str(track.get("name") or "")
-    return Placed(number, name, shown, at, length, _media(reference, os.path.dirname(path)), first)
+    over = (track.get("metadata") or {}).get(LAYER) or {}
+    blend, opacity = str(over.get("blend") or "Normal"), float(over.get("opacity", 100))
+    return Placed(number, name, shown, at, length, _media(reference, os.path.dirname(path)), first, blend, opacity)
 
 
 def _media(reference: "Node", folder: str) -> str:

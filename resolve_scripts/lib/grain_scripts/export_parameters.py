@@ -8,6 +8,7 @@ from grain_scripts.asking import Question, ask, tell
 from grain_scripts.looks import Looks, collect, write_file
 from grain_scripts.notes import write_note
 from grain_scripts.session import SCOPES, Session, clips, name_of
+from grain_scripts.telling import keyframes_stand, markers_said, sentence
 
 if TYPE_CHECKING:
     from typing import List
@@ -41,14 +42,14 @@ def export_parameters(session: Session) -> str:
         for look in looks.all:
             write_note(look.noted, look.facts, back)
         write_file(path, name, looks, back)
-    return _sentence(path, looks)
+    done = f"{len(looks.all)} shots are in {path}, {looks.journaled} of them with the values that the host rendered"
+    return sentence(done, *journal_told(looks))
 
 
-def _sentence(path: str, looks: Looks) -> str:
-    replaced = sum(look.replaced is not None for look in looks.all)
-    parts = [f"{len(looks.all)} shots are in {path}, {looks.journaled} of them with the values that the host rendered"]
-    if replaced:
-        parts.append(f"{replaced} markers said otherwise and their values are kept in the file")
-    if looks.damaged:
-        parts.append(f"{looks.damaged} damaged files of the journal were passed over")
-    return "; ".join(parts) + "."
+def journal_told(looks: Looks) -> "List[str]":
+    """Return what the journal changed, for a sentence on looks whose file keeps what gave way."""
+    return [
+        markers_said(looks.replaced) + ", and these values are kept in the file" if looks.replaced else "",
+        keyframes_stand((look.name, look.doubtful) for look in looks.all),
+        f"{looks.damaged} damaged files of the journal were passed over" if looks.damaged else "",
+    ]

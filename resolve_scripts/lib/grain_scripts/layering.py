@@ -10,8 +10,9 @@ from grain_scripts.session import Session, name_of
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Tuple
 
-    from grain_scripts.protocols import MediaPoolItem, Timeline
+    from grain_scripts.protocols import MediaPoolItem, Timeline, TimelineItem
 
+ADD, LINEAR_LIGHT = "Add", "Linear Light"
 ROADS = ("new timeline", "new tracks", "nothing")
 
 
@@ -32,7 +33,7 @@ def _as_timeline(session: Session, edit: str, back: PutBack) -> str:
     advice = f"Resolve does not import {edit}; import it by hand from the File menu."
     made = need(session.pool.ImportTimelineFromFile(os.path.abspath(edit), options), advice)
     back.on_failure(f"Delete the timeline {name}.", lambda: session.pool.DeleteTimelines([made]))
-    return f"The layers are in the timeline {name}; set their grain tracks to Add."
+    return _told(f"The layers are in the timeline {name}", _blend_timeline(session, made, placed_clips(edit)))
 
 
 def _timeline_names(session: Session) -> "Dict[str, Timeline]":
@@ -52,13 +53,54 @@ def _on_tracks(session: Session, edit: str, back: PutBack) -> str:
     first = need(session.timeline.GetTrackCount("video"), "The timeline does not tell how many tracks it has; open it again.")
     start = need(session.timeline.GetStartFrame(), "The timeline does not tell where it begins; open it again.")
     numbers = sorted({clip.track for clip in clips})
+    by_hand: List[Placed] = []
     for place, number in enumerate(numbers, first + 1):
         layer = [clip for clip in clips if clip.track == number]
         _add_track(session, place, layer[0].track_name or f"GrainLayer {number}", back)
-        _append(session, place, start, [(clip, media[clip.media]) for clip in layer])
+        lying = _append(session, place, start, [(clip, media[clip.media]) for clip in layer])
+        if not _blend(session, lying, layer[0]):
+            by_hand.append(layer[0])
         if not layer[0].shown:
             _hide(session, place)
-    return f"The layers are on {len(numbers)} new tracks; set those of grain to Add."
+    return _told(f"The layers are on {len(numbers)} new tracks", by_hand)
+
+
+def _blend_timeline(session: Session, timeline: "Timeline", clips: "List[Placed]") -> "List[Placed]":
+    """Have the clips of a new timeline lie over those below as its edit says; return one for each track that does not."""
+    by_hand: List[Placed] = []
+    count = timeline.GetTrackCount("video") or timeline.GetTrackCount("video")
+    whole = count == max((clip.track for clip in clips), default=0)
+    for number in sorted({clip.track for clip in clips}):
+        layer = [clip for clip in clips if clip.track == number]
+        lying = timeline.GetItemListInTrack("video", number) or timeline.GetItemListInTrack("video", number) or []
+        if not _blend(session, lying if whole and len(lying) == len(layer) else [], layer[0]):
+            by_hand.append(layer[0])
+    return by_hand
+
+
+def _blend(session: Session, lying: "List[TimelineItem]", clip: Placed) -> bool:
+    """Have clips lie over those below as one of their edit does; say whether all do. No clips are none that do."""
+    if clip.blend not in (ADD, LINEAR_LIGHT):
+        return True
+    mode = session.resolve.COMPOSITE_ADD if clip.blend == ADD else session.resolve.COMPOSITE_LINEAR_LIGHT
+    if not isinstance(mode, (int, float)):
+        return False  # the bridge invents what a Resolve does not have
+    done = [_lies(item, mode, clip.opacity) or _lies(item, mode, clip.opacity) for item in lying]
+    return bool(done) and all(done)
+
+
+def _lies(item: "TimelineItem", mode: float, opacity: float) -> bool:
+    """Set how a clip lies over those below; say whether it does: some versions say yes and leave it as it was."""
+    item.SetProperty("CompositeMode", mode)
+    item.SetProperty("Opacity", opacity)
+    found = item.GetProperty("Opacity")
+    return item.GetProperty("CompositeMode") == mode and isinstance(found, (int, float)) and abs(found - opacity) < 0.5
+
+
+def _told(done: str, by_hand: "List[Placed]") -> str:
+    """Return what is done, and which tracks are to be set by hand."""
+    tracks = ", ".join(f"{clip.track_name or clip.track}: {clip.blend} at {clip.opacity:g} %" for clip in by_hand)
+    return f"{done}; set how these lie over the others by hand ({tracks})." if tracks else done + "."
 
 
 def _import(session: Session, clips: "List[Placed]", back: PutBack) -> "Dict[str, MediaPoolItem]":
@@ -105,8 +147,8 @@ def _hide(session: Session, place: int) -> None:
     need(session.timeline.SetTrackEnable("video", place, False), f"Video track {place} cannot be switched off; unlock it.")
 
 
-def _append(session: Session, place: int, start: int, layer: "List[Tuple[Placed, MediaPoolItem]]") -> None:
-    """Put a layer's clips onto a track. Raise ScriptError if one is missing: Resolve drops what overlaps without a word."""
+def _append(session: Session, place: int, start: int, layer: "List[Tuple[Placed, MediaPoolItem]]") -> "List[TimelineItem]":
+    """Put a layer's clips onto a track and return them. Raise ScriptError if one is missing: Resolve drops what overlaps silently."""
     infos: List[Dict[str, Any]] = [
         {
             "mediaPoolItem": media,
@@ -122,3 +164,4 @@ def _append(session: Session, place: int, start: int, layer: "List[Tuple[Placed,
     lying = need(session.timeline.GetItemListInTrack("video", place), f"Video track {place} cannot be read; open the timeline again.")
     if len(made) != len(infos) or len(lying) != len(infos) or not all(made):
         raise ScriptError(f"Resolve dropped a layer on video track {place}; import them as a new timeline instead.")
+    return lying

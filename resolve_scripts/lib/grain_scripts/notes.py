@@ -6,17 +6,21 @@ import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
 from grain_scripts.answers import PutBack, ScriptError, need
-from grain_scripts.parameters import check_all, without_host
+from grain_scripts.keyframes import check_keys, moved
+from grain_scripts.parameters import OF_THE_SHOT, check_all, look_of, without_host
 from grain_scripts.session import clip_name
 from grain_scripts.state import SCHEMA, put_text_back, read_sidecar, read_text, sidecar_path, write_sidecar
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Tuple
+    from typing import Any, Callable, Dict, List, Optional, Tuple
 
+    from grain_scripts.keyframes import Keys
     from grain_scripts.parameters import Params
     from grain_scripts.protocols import Marker, TimelineItem
 
 NAME = "GrainLayer"
+GRAIN_SPLIT = "GrainSplit"
+"""The effect of a shot that names none."""
 COLOUR = "Purple"
 KEY = "grainlayer"
 """The key of our object in a Note, and of a text in the pool clip's third-party metadata."""
@@ -39,9 +43,22 @@ class Noted(NamedTuple):
         return str(self.facts["uid"])
 
     @property
+    def whole(self) -> bool:
+        """Say whether the values are here; a marker may name a sidecar that is on another machine."""
+        return "params" in self.facts
+
+    @property
     def params(self) -> "Params":
         """Return the parameters that differ from their defaults. Raise ScriptError."""
-        return check_all(self.facts.get("params", {}))
+        if not self.whole:
+            name = clip_name(self.item)
+            raise ScriptError(f"The values of {name} lie in a sidecar that is not on this machine; run Grain: import parameters first.")
+        return check_all(self.facts["params"])
+
+    @property
+    def keys(self) -> "Keys":
+        """Return the keyframes. Raise ScriptError."""
+        return check_keys(self.facts.get("keys", {}))
 
 
 def new_uid() -> str:
@@ -91,10 +108,10 @@ def facts_in(note: str) -> "Optional[Dict[str, Any]]":
 
 
 def _from_sidecar(facts: "Dict[str, Any]") -> "Dict[str, Any]":
-    """Return the facts of a Note that was too long for parameters."""
+    """Return the facts of a Note that was too long for parameters; without these where their sidecar is missing."""
     sidecar = read_sidecar(facts["uid"]) or {}
-    kept = {key: value for key, value in facts.items() if key != "digest"}
-    return dict(kept, params=sidecar.get("params", {}), keys=sidecar.get("keys", {}))
+    found = {key: value for key, value in facts.items() if key != "digest" or not sidecar}
+    return dict(found, **{key: sidecar[key] for key in ("effect", "params", "keys") if sidecar.get(key) is not None})
 
 
 def _pool_facts(item: "TimelineItem") -> "Dict[str, Any]":
@@ -104,20 +121,44 @@ def _pool_facts(item: "TimelineItem") -> "Dict[str, Any]":
         return fresh_facts({})
     texts = need(media.GetThirdPartyMetadata(), f"The metadata of {clip_name(item)} cannot be read; relink its media.")
     found = facts_in(texts.get(KEY, ""))
-    return dict(found, uid=new_uid()) if found else fresh_facts({})
+    return dict(found, uid=new_uid()) if found and "params" in found else fresh_facts({})
 
 
 def fresh_facts(params: "Params") -> "Dict[str, Any]":
     """Return the facts of a shot that had none."""
-    return {"schema": SCHEMA, "uid": new_uid(), "effect": "GrainSplit", "params": params}
+    return {"schema": SCHEMA, "uid": new_uid(), "effect": GRAIN_SPLIT, "params": params}
+
+
+def grain_of(facts: "Dict[str, Any]") -> "Tuple[str, Params, Keys]":
+    """Return a shot's effect, parameters and keyframes, checked, for comparison. Raise ScriptError."""
+    params = without_host(check_all(facts.get("params", {})))
+    return str(facts.get("effect") or GRAIN_SPLIT), params, check_keys(facts.get("keys", {}))
+
+
+def with_values(facts: "Dict[str, Any]", params: "Params", keys: "Keys") -> "Dict[str, Any]":
+    """Return facts with other parameters and keyframes."""
+    return dict(facts, params=without_host(params), keys=without_host(keys))
 
 
 def with_params(facts: "Dict[str, Any]", params: "Params") -> "Dict[str, Any]":
     """Return facts with other parameters; a keyframed parameter that is set loses its keyframes."""
-    changed = dict(facts, params=without_host(params))
-    if "keys" in changed:
-        changed["keys"] = {key: row for key, row in changed["keys"].items() if facts.get("params", {}).get(key) == params.get(key)}
-    return changed
+    _, old, keys = grain_of(facts)
+    return with_values(facts, params, {key: row for key, row in keys.items() if old.get(key) == params.get(key)})
+
+
+def at_other_frames(facts: "Dict[str, Any]", move: "Callable[[int], int]") -> "Dict[str, Any]":
+    """Return facts with their keyframes at other frames."""
+    return dict(facts, keys=moved(check_keys(facts.get("keys", {})), move))
+
+
+def with_look(facts: "Dict[str, Any]", look: "Dict[str, Any]", shift: int) -> "Dict[str, Any]":
+    """Return facts with the look of another shot's: its keyframes move by `shift` frames, and none of the old look stays."""
+    _, own, own_keys = grain_of(facts)
+    effect, params, keys = grain_of(look)
+    kept = {key: value for key, value in own.items() if key in OF_THE_SHOT}
+    rows = {key: row for key, row in own_keys.items() if key in OF_THE_SHOT}
+    rows.update(moved(look_of(keys), lambda frame: frame + shift))
+    return dict(with_values(facts, dict(kept, **look_of(params)), rows), effect=effect)
 
 
 def note_text(facts: "Dict[str, Any]") -> "Tuple[str, bool]":
@@ -128,6 +169,13 @@ def note_text(facts: "Dict[str, Any]") -> "Tuple[str, bool]":
         return text, True
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()[:16]
     return _packed({KEY: {"schema": SCHEMA, "uid": facts["uid"], "digest": digest}}), False
+
+
+def rewritten(note: str, facts: "Dict[str, Any]") -> str:
+    """Return a Note with these facts instead of those that it holds; what people wrote around them stays."""
+    start = note.index(OPENING)
+    _, end = json.JSONDecoder().raw_decode(note, start)
+    return note[:start] + note_text(facts)[0] + note[end:]
 
 
 def _packed(facts: "Dict[str, Any]") -> str:
@@ -144,7 +192,7 @@ def write_note(noted: Noted, facts: "Dict[str, Any]", back: PutBack) -> None:
     if not whole:
         save_sidecar(facts, back)
     if old is not None:
-        text = old["note"][: old["note"].index(OPENING)] + text
+        text = rewritten(old["note"], facts)
     if old is not None and old.get("note") == text:
         return
     if frame is not None and old is not None:
@@ -191,11 +239,13 @@ def _free_frame(markers: "Dict[float, Marker]") -> float:
     return frame
 
 
-def save_sidecar(facts: "Dict[str, Any]", back: PutBack) -> str:
-    """Write the sidecar that this shot obeys while Follow is on; return its path. Raise ScriptError."""
+def save_sidecar(facts: "Dict[str, Any]", back: PutBack) -> None:
+    """Write the sidecar that this shot obeys while Follow is on. Raise ScriptError."""
     path = sidecar_path(facts["uid"])
     before = read_text(path)
     old = (read_sidecar(facts["uid"]) or {}) if before is not None else {}
-    profile = facts.get("profile") or old.get("profile")
+    effect, params, keys = grain_of(facts)
     back.on_failure(f"Write {path} again.", lambda: put_text_back(path, before))
-    return write_sidecar(facts["uid"], without_host(facts.get("params", {})), profile)
+    write_sidecar(
+        {"uid": facts["uid"], "effect": effect, "params": params, "keys": keys, "profile": facts.get("profile") or old.get("profile")}
+    )

@@ -1,9 +1,9 @@
-"""Check parameters against the table that `python resolve_scripts/generate.py` writes from the program's own."""
+"""Check parameters against the table that `make generate` writes from the program's own."""
 
 import json
 import math
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from grain_scripts.answers import ScriptError
 
@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     Params = Dict[str, Value]
     Row = Dict[str, Any]
 
+T = TypeVar("T")
 OF_THE_HOST = ("view", "shot_uid", "follow")
 """Parameters that say how a host shows a shot, not how the shot looks."""
-OF_THE_SHOT = (*OF_THE_HOST, "profile", "profile_file", "profile_data", "box_x", "box_y", "box_width", "box_height", "encoding")
-"""Parameters that were measured on one shot or describe its picture; a look that is copied leaves them alone."""
 
 
 def _table() -> "Dict[str, Row]":
@@ -28,6 +27,8 @@ def _table() -> "Dict[str, Row]":
 
 
 TABLE = _table()
+OF_THE_SHOT = tuple(key for key, row in TABLE.items() if not row["look"])
+"""Parameters that describe a shot's own picture or how it is handled; a look that is copied leaves them alone."""
 
 
 def check(key: str, value: object) -> "Value":
@@ -49,20 +50,18 @@ def check_all(values: object) -> "Params":
     return {key: value for key, value in pairs.items() if value != TABLE[key]["default"]}
 
 
-def look_of(params: "Mapping[str, Value]") -> "Params":
-    """Return the part that makes a look: what may go from one shot to another."""
+def value_of(params: "Mapping[str, Value]", key: str) -> "Value":
+    """Return a parameter's value, its default where it is not given."""
+    return params[key] if key in params else TABLE[key]["default"]
+
+
+def look_of(params: "Mapping[str, T]") -> "Dict[str, T]":
+    """Return the part that makes a look, of parameters or of keyframes: what may go from one shot to another."""
     return {key: value for key, value in params.items() if key not in OF_THE_SHOT}
 
 
-def with_look(params: "Mapping[str, Value]", look: "Mapping[str, Value]") -> "Params":
-    """Return a shot's parameters with the look of another."""
-    kept = {key: value for key, value in params.items() if key in OF_THE_SHOT}
-    kept.update(look_of(look))
-    return kept
-
-
-def without_host(params: "Mapping[str, Value]") -> "Params":
-    """Return parameters without those that only a host needs."""
+def without_host(params: "Mapping[str, T]") -> "Dict[str, T]":
+    """Return parameters, or keyframes, without those that only a host needs."""
     return {key: value for key, value in params.items() if key not in OF_THE_HOST}
 
 

@@ -2,13 +2,14 @@
 
 import os
 import re
+import tempfile
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from grain_scripts.answers import PutBack, ScriptError, need
-from grain_scripts.presets import Preset, preset_path
+from grain_scripts.presets import RENDER, Preset, preset_path, write_preset
 from grain_scripts.program import run
-from grain_scripts.session import Session, clip_name, track_of
+from grain_scripts.session import Session, clip_name, first_frame, is_retimed, length_of, source_frames, track_of
 
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Optional, Set, Tuple
@@ -26,60 +27,80 @@ WAITING, BUSY, DONE = "Ready", "Rendering", "Complete"
 
 
 class Rendered(NamedTuple):
-    """Hold what was rendered of a clip: its folder, the files' names in order, and what `grainlayer info` found in them."""
+    """Hold what was rendered of a clip: its folder, the files' names in order, and what `grainlayer info` found in them.
+
+    head  how many of the frames lie before the first that the clip shows
+    """
 
     item: "TimelineItem"
     folder: str
     files: "List[str]"
+    head: int
     frames: int
     width: int
     height: int
 
+    def moved(self) -> "Callable[[int], int]":
+        """Return what says where in the render a picture of the media lies; retimed clips pass over theirs evenly. Raise ScriptError."""
+        first, span = first_frame(self.item), source_frames(self.item)
+        pace = self.frames / span if is_retimed(self.item) and self.frames < abs(span) else 1
+        return lambda frame: self.head + round((frame - first) * pace)
+
 
 def keep_settings(session: Session, back: PutBack) -> None:
-    """Keep the user's render settings, format, codec and mode, and put them back at the end. Raise ScriptError."""
+    """Keep the user's render settings, format, codec and mode, and put them back at the end. Raise ScriptError.
+
+    The preset that holds them goes only once it was loaded again; one that a script left behind is somebody's only copy.
+    """
     project = session.project
     need(session.project.IsRenderingInProgress() is False or None, "Resolve is rendering; wait until it has finished.")
-    drop_preset(session, BEFORE)
+    if BEFORE in _preset_names(session):
+        raise ScriptError(
+            f"The render preset {BEFORE!r} holds your settings from before a script that was cut off; "
+            "load it on the Deliver page if you want them back, delete it, and run the script again."
+        )
     format_codec = need(project.GetCurrentRenderFormatAndCodec(), "The render format cannot be read; open the Deliver page once.")
     mode = need(project.GetCurrentRenderMode(), "The render mode cannot be read; open the Deliver page once.")
+    loaded: List[bool] = []
+
+    def load() -> bool:
+        if project.LoadRenderPreset(BEFORE):
+            loaded.append(True)
+        return bool(loaded)
+
+    back.always(f"Delete the render preset {BEFORE!r}.", lambda: not loaded or project.DeleteRenderPreset(BEFORE))
     need(project.SaveAsNewRenderPreset(BEFORE), f"Your render settings cannot be kept; delete the render preset {BEFORE!r}.")
-    back.always(f"Delete the render preset {BEFORE!r}.", lambda: project.DeleteRenderPreset(BEFORE))
     back.always("Choose your render mode again on the Deliver page.", lambda: project.SetCurrentRenderMode(mode))
     if format_codec.get("format"):
         form, codec = format_codec["format"], format_codec.get("codec", "")
         advice = f"Choose your format {form} and codec {codec} again on the Deliver page."
         back.always(advice, lambda: project.SetCurrentRenderFormatAndCodec(form, codec))
-    back.always(f"Load the render preset {BEFORE!r}: it holds your settings.", lambda: project.LoadRenderPreset(BEFORE))
+    back.always(f"Load the render preset {BEFORE!r} on the Deliver page, for it holds your settings; then delete it.", load)
 
 
-def drop_preset(session: Session, name: str) -> bool:
-    """Delete a render preset of ours; say whether there was one. Raise ScriptError."""
-    names = need(session.project.GetRenderPresetList(), "The render presets cannot be listed; open the Deliver page once.")
-    if name in names:
-        need(session.project.DeleteRenderPreset(name), f"The render preset {name!r} cannot be deleted; delete it yourself.")
-    return name in names
+def _preset_names(session: Session) -> "List[str]":
+    return need(session.project.GetRenderPresetList(), "The render presets cannot be listed; open the Deliver page once.")
 
 
-def use_preset(session: Session, preset: Preset, back: PutBack) -> None:
+def use_preset(session: Session, preset: Preset, handles: int, back: PutBack) -> None:
     """Load one of our presets, with its format and codec. Raise ScriptError."""
     project, path = session.project, preset_path(preset)
-    was_there = drop_preset(session, preset.name)
-    if was_there:
-        back.on_failure(f"Import the render preset {path} again.", lambda: _again(session, preset))
-    need(session.resolve.ImportRenderPreset(path), f"The render preset {path} cannot be imported; install the scripts again.")
-    if not was_there:
-        back.always(f"Delete the render preset {preset.name!r}.", lambda: project.DeleteRenderPreset(preset.name))
-    need(project.LoadRenderPreset(preset.name), f"The render preset {preset.name!r} cannot be loaded; choose another one.")
+    if not _drop_render_preset(session):
+        raise ScriptError(f"The render preset {RENDER!r} cannot be deleted; delete it yourself.")
+    back.always(f"Delete the render preset {RENDER!r}.", lambda: _drop_render_preset(session))
+    with tempfile.TemporaryDirectory() as folder:
+        advice = f"The render preset {path} cannot be imported; install the scripts again."
+        need(session.resolve.ImportRenderPreset(write_preset(preset, handles, folder)), advice)
+    need(project.LoadRenderPreset(RENDER), f"The render preset {preset.name!r} cannot be loaded; choose another one.")
     need(project.SetCurrentRenderMode(0), "Resolve does not render individual clips here; open the Deliver page once.")
     codec = _codec(session, preset)
     advice = f"Resolve refuses {preset.label} ({codec}); choose another preset."
     need(project.SetCurrentRenderFormatAndCodec(preset.extension, codec), advice)
 
 
-def _again(session: Session, preset: Preset) -> bool:
-    names = session.project.GetRenderPresetList() or []
-    return preset.name in names or bool(session.resolve.ImportRenderPreset(preset_path(preset)))
+def _drop_render_preset(session: Session) -> bool:
+    """Delete the preset that only a running script has; say whether it is gone."""
+    return RENDER not in _preset_names(session) or bool(session.project.DeleteRenderPreset(RENDER))
 
 
 def _codec(session: Session, preset: Preset) -> str:
@@ -94,11 +115,11 @@ def _codec(session: Session, preset: Preset) -> str:
 
 
 class Renderer:
-    """Render clip after clip. The preset is loaded; the page, the tracks and the jobs are put back by `back`."""
+    """Render clip after clip. The preset, with its handles, is loaded; the page, the tracks and the jobs are put back by `back`."""
 
-    def __init__(self, session: Session, preset: Preset, back: PutBack, tell: "Callable[[str], None]") -> None:
+    def __init__(self, session: Session, preset: Preset, handles: int, back: PutBack, tell: "Callable[[str], None]") -> None:
         """Note which tracks are shown."""
-        self.session, self.preset, self.tell, self.back = session, preset, tell, back
+        self.session, self.preset, self.handles, self.tell, self.back = session, preset, handles, tell, back
         count = need(session.timeline.GetTrackCount("video"), "The timeline does not tell how many tracks it has; open it again.")
         self.shown = [self._is_shown(track) for track in range(1, count + 1)]
         self.now = list(self.shown)
@@ -118,7 +139,7 @@ class Renderer:
         self._show_only(track_of(item))
         need(self.session.resolve.OpenPage("deliver"), "The Deliver page cannot be opened; close what is open over it.")
         start = need(item.GetStart(), f"{name} does not tell where it begins; open the timeline again.")
-        length = need(item.GetDuration(), f"{name} does not tell its length; open the timeline again.")
+        length = length_of(item)
         size = self._size(item)
         _prepare(folder, back)
         settings = self._settings(folder, start, start + length - 1, size)
@@ -218,9 +239,11 @@ class Renderer:
         name, files = clip_name(item), rendered_files(folder, self.preset.extension)
         if not files:
             raise ScriptError(f"Resolve says that {name} is rendered, but {folder} is empty; check the disk.")
-        found = Rendered(item, folder, files, *self._seen(name, folder, files))
-        if found.frames not in self._lengths(item, length):
-            raise ScriptError(f"The render of {name} has {found.frames} frames instead of {length}; render it again.")
+        seen = self._seen(name, folder, files)
+        heads = self._lengths(item, length)
+        if seen[0] not in heads:
+            raise ScriptError(f"The render of {name} has {seen[0]} frames instead of {max(heads)}; render it again.")
+        found = Rendered(item, folder, files, heads[seen[0]], *seen)
         if size and (found.width, found.height) != size:
             told = "The render of {} is {}x{} instead of {}x{}; render it again."
             raise ScriptError(told.format(name, found.width, found.height, size[0], size[1]))
@@ -243,12 +266,21 @@ class Renderer:
             raise ScriptError(f"The render of {name} cannot be read; choose another preset.")
         return base
 
-    def _lengths(self, item: "TimelineItem", length: int) -> "Tuple[int, ...]":
-        """Return how many frames a render may have: as many as the timeline shows, or all that a retimed clip takes from its media."""
-        advice = f"{clip_name(item)} does not tell its source range; open the timeline again."
-        first, last = need(item.GetSourceStartFrame(), advice), need(item.GetSourceEndFrame(), advice)
-        retimed = abs(last - first - length) > 1
-        return (length, last - first, last - first + 1) if retimed else (length,)
+    def _lengths(self, item: "TimelineItem", length: int) -> "Dict[int, int]":
+        """Return how many frames a render may have, with how many of them come before the clip.
+
+        As many as the timeline shows, or all that a retimed clip takes from its media, or with the handles that the media has.
+        """
+        if is_retimed(item):
+            span = source_frames(item)
+            return {span: 0, span + 1: 0, length: 0}
+        if not self.handles:
+            return {length: 0}
+        head = min(self.handles, first_frame(item))
+        media = need(item.GetMediaPoolItem(), f"{clip_name(item)} has no media; deselect it.")
+        text = need(media.GetClipProperty("Frames"), f"The media of {clip_name(item)} does not tell its length; relink it.")
+        after = int(text) - first_frame(item) - length if text.isdigit() else self.handles
+        return {length: 0, head + length + max(0, min(self.handles, after)): head}
 
 
 def _prepare(folder: str, back: PutBack) -> None:

@@ -119,6 +119,32 @@ def _track(item: "TimelineItem") -> "Tuple[str, int]":
     return kind, int(index)
 
 
+def default_scope(session: Session) -> str:
+    """Return the scope that is offered for clips one by one: the selection where this Resolve tells it."""
+    return SCOPES[1] if session.version >= WITH_SELECTION else SCOPES[2]
+
+
+def first_frame(item: "TimelineItem") -> int:
+    """Return the index in its media of the first picture that a clip shows. Raise ScriptError."""
+    return int(need(item.GetSourceStartFrame(), f"{clip_name(item)} does not tell its source range; open the timeline again."))
+
+
+def source_frames(item: "TimelineItem") -> int:
+    """Return how many pictures of its media a clip passes over: as many as it shows, unless it is retimed. Raise ScriptError."""
+    last = need(item.GetSourceEndFrame(), f"{clip_name(item)} does not tell its source range; open the timeline again.")
+    return int(last) - first_frame(item)
+
+
+def length_of(item: "TimelineItem") -> int:
+    """Return how many frames of the timeline a clip has. Raise ScriptError."""
+    return int(need(item.GetDuration(), f"{clip_name(item)} does not tell its length; open the timeline again."))
+
+
+def is_retimed(item: "TimelineItem") -> bool:
+    """Say whether a clip shows its media slower or faster than it is; some versions count its last picture, some do not."""
+    return abs(source_frames(item) - length_of(item)) > 1
+
+
 def track_of(item: "TimelineItem") -> int:
     """Return the number of a clip's track, from 1. Raise ScriptError."""
     return _track(item)[1]

@@ -1,6 +1,7 @@
 """Run a script from a menu: say in one sentence what was done, or what failed and what to do."""
 
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from grain_scripts.answers import ScriptError
@@ -14,12 +15,16 @@ if TYPE_CHECKING:
     from grain_scripts.session import Session
 
 
-def start(title: str, script: "Callable[[Session], str]", names: "Dict[str, Any]") -> int:
-    """Run `script` with the Resolve of a script's globals; return 0, or 1 if it failed. Outside Resolve's menu it ends the program."""
-    code, sentence = _run(script, names)
-    tell(f"{title}: {sentence}")
+def start(name: str, names: "Dict[str, Any]") -> int:
+    """Run the function of a module, both of that name, with the Resolve of a menu file's globals; return 0, or 1 if it failed.
+
+    Outside Resolve's menu a failure ends the program.
+    """
+    module = import_module("grain_scripts." + name)
+    code, sentence = _run(getattr(module, name), names)
+    tell(f"{module.TITLE}: {sentence}")
     if code and names.get("resolve"):
-        show_message(title, sentence, names.get("fusion") or names.get("fu"), names.get("bmd"))
+        show_message(module.TITLE, sentence, names.get("fusion") or names.get("fu"), names.get("bmd"))
     if code and not names.get("resolve"):
         sys.exit(code)
     return code

@@ -23,19 +23,22 @@ def silence(item: "TimelineItem", back: PutBack) -> None:
     graph = need(item.GetNodeGraph(), f"The nodes of {name} cannot be read; open the Color page once.")
     if _nodes(graph, name):
         _silence_nodes(item, name, back)
-    for tool in our_tools(item):
-        _bypass(tool, name, back)
+    for mounted in our_tools(item):
+        _bypass(mounted.tool, name, back)
 
 
 def _nodes(graph: "Graph", name: str) -> "List[int]":
     """Return the numbers, from 1, of the nodes that hold an effect of ours."""
     count = need(graph.GetNumNodes(), f"The nodes of {name} cannot be counted; open the Color page once.")
-    return [number for number in range(1, count + 1) if set(_tools_in(graph, number)) & set(LABELS)]
+    return [number for number in range(1, count + 1) if set(_tools_in(graph, number, name)) & set(LABELS)]
 
 
-def _tools_in(graph: "Graph", number: int) -> "List[str]":
+def _tools_in(graph: "Graph", number: int, name: str) -> "List[str]":
     """Return the tools of a node; no answer is asked for twice, because an empty node gives none and neither does a call that failed."""
-    return graph.GetToolsInNode(number) or graph.GetToolsInNode(number) or []
+    answer = graph.GetToolsInNode(number) or graph.GetToolsInNode(number)
+    if isinstance(answer, bool):
+        raise ScriptError(f"Node {number} of {name} cannot be read; open the Color page once.")
+    return answer or []
 
 
 def _silence_nodes(item: "TimelineItem", name: str, back: PutBack) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from grain_scripts.answers import ScriptError
 
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Tuple
+    from typing import Any, Dict, List, Optional, Tuple
 
 SCHEMA = 1
 SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
@@ -113,12 +113,34 @@ def check_schema(facts: "Any", path: str) -> None:
         raise ScriptError(f"{path} was written by a newer GrainLayer; install that version's scripts.")
 
 
-def write_sidecar(uid: str, params: "Dict[str, Any]", profile: "Any") -> str:
-    """Write the sidecar that a shot with Follow on obeys; return its path. Raise ScriptError."""
-    path = sidecar_path(uid)
-    facts = {"schema": SCHEMA, "uid": uid, "params": params, "profile": profile}
-    write_whole(path, json.dumps(facts, ensure_ascii=False, indent=1))
-    return path
+def write_sidecar(facts: "Dict[str, Any]") -> None:
+    """Write the sidecar that a shot with Follow on obeys. Raise ScriptError."""
+    text = json.dumps(dict(facts, schema=SCHEMA), ensure_ascii=False)
+    if len(text.encode("utf-8")) > LONGEST:
+        raise ScriptError("The shot {} has too many keyframes for a sidecar; thin them out first.".format(facts["uid"]))
+    write_whole(sidecar_path(facts["uid"]), text)
+
+
+def kept_path(uid: str) -> str:
+    """Return where the versions of a shot lie that gave way to others."""
+    return os.path.join(state_folder(), "kept", safe_name(uid) + ".json")
+
+
+def read_kept(uid: str) -> "List[Dict[str, Any]]":
+    """Return the versions of a shot that gave way, oldest first. Raise ScriptError if their file is damaged or too new."""
+    path = kept_path(uid)
+    if not os.path.exists(path):
+        return []
+    facts = read_json(path)
+    check_schema(facts, path)
+    return list(facts.get("kept", []))
+
+
+def keep(uid: str, row: "Dict[str, Any]") -> None:
+    """Add a version of a shot that gives way, unless it is there. Raise ScriptError."""
+    rows = read_kept(uid)
+    if row not in rows:
+        write_whole(kept_path(uid), json.dumps({"schema": SCHEMA, "uid": uid, "kept": [*rows, row]}, ensure_ascii=False))
 
 
 def read_text(path: str) -> "Optional[str]":

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from grainlayer.editorial.keys import LOOK, REMOVAL
+from grainlayer.editorial.clips import Node
+from grainlayer.editorial.farm import patience
+from grainlayer.editorial.keys import LOOK, REMOVAL, looks_around, measures, stretches
+from grainlayer.editorial.occupancy import Claim, check_standing, occupied, standing
 from grainlayer.editorial.openjd import ranges
-from grainlayer.editorial.order import Order, safe_part, stems_of
-from grainlayer.editorial.shots import PlacedShot, Placement, Span
-from grainlayer.editorial.usedrange import MediaFacts, Overlap, frames_of, used_frames
-from grainlayer.errors import ParamError, TimelineError
-from grainlayer.params import TABLE, Group
+from grainlayer.editorial.order import Order, Task, check_names, safe_part, stems_of
+from grainlayer.editorial.shots import Keys, PlacedShot, Placement, Shot, Span
+from grainlayer.editorial.stack import composition, timelines, titles
+from grainlayer.editorial.usedrange import MediaFacts, Overlap, frames_of, rates_said, used_frames
+from grainlayer.errors import MediaError, ParamError, TimelineError
+from grainlayer.params import TABLE, GrainSource, Group, Quality, ShotParams
 
 F = Fraction
 
@@ -98,3 +102,111 @@ def test_orders_that_cannot_be_filled_are_refused(wrong: dict[str, object]) -> N
 
 def test_ranges_of_tasks() -> None:
     assert ranges([1, 2, 3, 5, 8, 9]) == "1-3,5,8-9"
+
+
+def task(params: ShotParams, keys: Keys, stems: dict[str, str] | None = None) -> Task:
+    return Task(1, "SH", Path("a.mkv"), 10, 20, 10, None, NORMAL, Shot("uid", params=params, keys=keys), stems or {"report": "001_SH"})
+
+
+DEFAULTS = ShotParams()
+NO_REMOVAL = ShotParams(removal=0.0)
+TEMPORAL = ShotParams(quality=Quality.TEMPORAL)
+
+
+@pytest.mark.parametrize(
+    ("params", "keys", "around", "measured"),
+    [
+        (DEFAULTS, {}, False, True),
+        (TEMPORAL, {}, True, True),
+        (ShotParams(quality=Quality.TEMPORAL, removal=0.0), {}, False, False),
+        (ShotParams(quality=Quality.TEMPORAL, removal=0.0), {"removal": ((0, 0.0), (20, 1.0))}, True, True),
+        (TEMPORAL, {"removal": ((0, 0.0),)}, False, False),
+        (DEFAULTS, {"quality": ((0, Quality.DEFAULT), (5, Quality.TEMPORAL))}, True, True),
+        (NO_REMOVAL, {"grain_source": ((0, GrainSource.RESYNTHESISED),)}, False, True),
+    ],
+)
+def test_keyframes_count_where_values_do(params: ShotParams, keys: Keys, around: bool, measured: bool) -> None:
+    found = task(params, keys)
+    assert (looks_around(found), measures(found)) == (around, measured)
+
+
+def test_stretches_cover_a_clip_without_gaps() -> None:
+    keys: Keys = {"grain_seed": ((0, 1), (12, 2), (15, 2), (30, 4)), "grain_source": ((0, GrainSource.OWN), (18, GrainSource.STOCK))}
+    found = stretches(task(DEFAULTS, keys))
+    assert [(part.start, part.stop, part.seed, part.stock is None) for part in found] == [
+        (0, 2, 1, True),
+        (2, 8, 2, True),
+        (8, 10, 2, False),
+    ]
+    assert [(part.start, part.stop) for part in stretches(task(DEFAULTS, {}))] == [(0, 10)]
+
+
+def test_records_of_two_clips_never_share_a_name() -> None:
+    names = ("1/2_report", "1_2/report", "1_2_report", "1/2/report")
+    assert len({task(DEFAULTS, {}, {"report": name}).key for name in names}) == len(names)
+
+
+def test_two_files_of_one_name_are_refused() -> None:
+    check_names({1: {"base": "a", "grain": "b"}, 2: {"base": "c", "grain": "d"}})
+    with pytest.raises(TimelineError, match="clip 1 and clip 2"):
+        check_names({1: {"base": "a", "grain": "b"}, 2: {"base": "c", "grain": "B"}})
+    with pytest.raises(TimelineError, match="two layers of clip 1"):
+        check_names({1: {"base": "a", "grain": "a"}})
+
+
+@pytest.mark.parametrize(
+    ("place", "media", "expected"),
+    [
+        (placement(0, 10), MEDIA, None),
+        (placement(0, 10, rate=F(24000, 1001)), MEDIA, None),
+        (placement(0, 10, rate=F(25)), MEDIA, "in seconds"),
+        (placement(0, 10, rate=F(25), known=Span(F(0), F(100), F(25))), MEDIA, "one by one"),
+        (placement(0, 10, rate=F(25), known=Span(F(0), F(104), F(25))), MEDIA, "in seconds"),
+        (placement(0, 10, rate=F(25), known=Span(F(0), F(100), F(24))), MEDIA, None),
+        (placement(0, 10, rate=F(25)), MediaFacts(100, F(24), None, 1001), "one by one"),
+    ],
+)
+def test_rates_that_do_not_match_are_said(place: Placement, media: MediaFacts, expected: str | None) -> None:
+    said = rates_said(place, media)
+    assert (said is None) if expected is None else (said is not None and expected in said)
+
+
+def test_a_collection_is_as_many_edits_as_it_has_timelines() -> None:
+    def item(schema: str, name: str, inside: list[Node] | None = None) -> Node:
+        return {"OTIO_SCHEMA": f"{schema}.1", "name": name, **({} if inside is None else {"children": inside})}
+
+    one, two, clip, track = item("Timeline", "one"), item("Timeline", "two"), item("Clip", "clip"), item("Track", "V", [])
+    assert timelines(one) == [one]
+    assert titles(item("SerializableCollection", "bin", [one, item("SerializableCollection", "in", [two])])) == ["one", "two"]
+    mixed = item("SerializableCollection", "bin", [clip, one, track, item("MissingReference", "none")])
+    assert titles(mixed) == ["one", "clips"]
+    assert timelines(mixed)[1] == composition("Stack", [composition("Track", [clip]), track])
+
+
+def test_a_folder_is_one_edits(tmp_path: Path) -> None:
+    claim = Claim("cut", "job", ("cut_layers.otio",))
+    with occupied(tmp_path, claim, overwrite=False, alone=True):
+        pass
+    assert (found := standing(tmp_path)) and (found.edit, found.names) == ("cut", claim.names)
+    with pytest.raises(MediaError, match="delivery of cut"):
+        check_standing(tmp_path, Claim("other", "job", ()), overwrite=False)
+    (tmp_path / "cut_v2_layers.otio").write_text("mine")
+    with pytest.raises(MediaError, match="cut_v2_layers.otio exists"):
+        check_standing(tmp_path, Claim("cut", "job", ("cut_v2_layers.otio",)), overwrite=False)
+    (tmp_path / ".grainlayer" / "delivery.json").write_text("{")
+    with pytest.raises(MediaError, match="cannot be read"):
+        check_standing(tmp_path, claim, overwrite=False)
+    with occupied(tmp_path, claim, overwrite=True, alone=True):
+        assert standing(tmp_path)
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    with pytest.raises(MediaError, match="no folder"), occupied(file, claim, overwrite=False, alone=True):
+        pass
+
+
+def test_patience_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAINLAYER_FARM_PATIENCE", "2.5")
+    assert patience() == 2.5
+    monkeypatch.setenv("GRAINLAYER_FARM_PATIENCE", "soon")
+    with pytest.raises(ParamError, match="number of seconds"):
+        patience()

@@ -11,7 +11,8 @@ from hypothesis import given
 
 from grainlayer.editorial.shots import PlacedShot, Placement, Shot, ShotList, Span, differing, new_uid, shorten
 from grainlayer.errors import ParamError, TimelineError
-from grainlayer.params import Effect, GrainSource, ShotParams, Stock, defaults_for
+from grainlayer.params import NOT_A_LOOK, TABLE, Effect, GrainSource, Quality, ShotParams, Stock, View, defaults_for
+from grainlayer.types import Encoding
 from tests.strategies import shots
 
 SOURCE = Span(Fraction(100), Fraction(48), Fraction(24))
@@ -91,6 +92,14 @@ def test_a_look_leaves_what_describes_the_picture() -> None:
     assert (other.uid, other.params.shot_uid) == ("b", "b")
     assert (other.params.grain_amount, other.params.level, other.params.profile_data) == (0.6, 0.05, "")
     assert other.keys == {"grain_size": ((6, 2.0),), "level": ((1, 0.2),)}
+
+
+def test_a_look_leaves_how_a_shot_is_handled() -> None:
+    one = Shot("a", params=ShotParams(grain_amount=0.6, view=View.BASE, quality=Quality.TEMPORAL, follow=True, encoding=Encoding.LOGC3))
+    other = Shot("b", keys={"quality": ((0, Quality.QUALITY),)}).with_look_of(one)
+    assert other.params == ShotParams(shot_uid="b", grain_amount=0.6)
+    assert list(other.keys) == ["quality"]
+    assert set(NOT_A_LOOK) <= {param.key for param in TABLE}
 
 
 def test_clips_are_found_by_uid_name_number_and_pattern() -> None:

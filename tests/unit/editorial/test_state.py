@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -85,6 +86,23 @@ def test_damaged_sidecars_are_one_sentence(tmp_path: Path, text: str) -> None:
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(ParamError, match=r"damaged .* follow off\.$"):
         Sidecars(tmp_path).find("a")
+
+
+def test_a_pipe_in_a_sidecars_place_holds_nobody_up(tmp_path: Path) -> None:
+    path = sidecar_path(tmp_path, "a")
+    path.parent.mkdir()
+    os.mkfifo(path)
+    with pytest.raises(MediaError, match=r"follow off\.$"):
+        Sidecars(tmp_path).find("a")
+
+
+def test_a_sidecars_keyframes_are_followed(tmp_path: Path) -> None:
+    """As the frames of the source media, which a host counts from the clip's first."""
+    kept = Sidecar("a", ShotParams(grain_size=2.0), keys={"grain_amount": ((10, 0.0), (20, 2.0))})
+    write_sidecar(tmp_path, kept)
+    found = Sidecars(tmp_path).find("a")
+    assert found == kept
+    assert [followed(ShotParams(), found, Effect.GRAIN_SPLIT, frame).grain_amount for frame in (0, 15, 99)] == [0.0, 1.0, 2.0]
 
 
 def test_an_unreadable_sidecar_is_one_sentence(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ QUESTIONS = [
     Question("follow", "Obey", "switch", "off"),
     Question("folder", "Folder", "folder", "/tmp"),
     Question("note", "Note", "text", "x"),
+    Question("handles", "Handles", "count", "8"),
 ]
-DEFAULTS = {"scope": "all", "layers": ["base", "grain"], "follow": False, "folder": "/tmp", "note": "x"}
+DEFAULTS = {"scope": "all", "layers": ["base", "grain"], "follow": False, "folder": "/tmp", "note": "x", "handles": 8}
 
 
 class Widget(SimpleNamespace):
@@ -90,7 +91,7 @@ def test_headless_the_environment_answers(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_without_windows_the_console_asks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("some\n\non\n~\nhello\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("some\n\non\n~\nhello\n\n"))
     found = ask("Grain", QUESTIONS, session())
     assert (found["scope"], found["layers"], found["follow"], found["note"]) == ("some", ["base", "grain"], True, "hello")
     assert "Layers (base, grain, stream) [base,grain]: " in capsys.readouterr().out
@@ -110,6 +111,7 @@ def test_without_any_way_to_ask_the_sentence_says_how(monkeypatch: pytest.Monkey
         ("LAYERS", "base,alpha", "Layers must be one of"),
         ("FOLLOW", "maybe", "Obey must be on or off"),
         ("FOLDER", "here", "Folder must be a full path"),
+        ("HANDLES", "-1", "Handles must be a whole number from 0 to 9999; got '-1'"),
     ],
 )
 def test_an_illegal_answer_is_named(monkeypatch: pytest.MonkeyPatch, key: str, text: str, words: str) -> None:
@@ -129,7 +131,7 @@ def test_a_window_asks_where_there_are_windows() -> None:
         window.On.accept.Clicked({})
 
     used = session(user)
-    assert ask("Grain", QUESTIONS, used) == {"scope": "some", "layers": ["grain"], "follow": True, "folder": "/chosen", "note": "x"}
+    assert ask("Grain", QUESTIONS, used) == {**DEFAULTS, "scope": "some", "layers": ["grain"], "follow": True, "folder": "/chosen"}
     assert used.dispatcher.hidden
 
 

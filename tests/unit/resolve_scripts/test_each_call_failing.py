@@ -20,7 +20,14 @@ def test_each_failing_call_gives_a_sentence_and_leaves_the_project_alone(scene: 
     cases, failed, wrong = plays.play_all(scene)
     assert not wrong
     assert cases >= 50
-    assert failed >= 0.8 * cases  # the others are steps back, tried twice, and answers that are legal
+    assert failed >= 0.75 * cases  # the others are steps tried twice, back and blending, and answers that are legal
+
+
+@pytest.mark.parametrize("scene", plays.SCENES, ids=lambda scene: scene.__name__)
+def test_a_method_that_fails_every_time_loses_nothing_and_what_it_leaves_is_told(scene: Any) -> None:
+    cases, wrong = plays.play_broken(scene)
+    assert not wrong
+    assert cases >= 50
 
 
 @pytest.mark.parametrize("scene", plays.SCENES, ids=lambda scene: scene.__name__)

@@ -87,6 +87,24 @@ def test_a_first_input_set_inside_a_lock_is_lost(made: Any) -> None:
     assert tool.GetInput("grain_amount") == 1.0
 
 
+def test_a_frame_makes_a_keyframe_only_where_a_spline_drives_the_input(made: Any) -> None:
+    made[0].still_inputs = ("grain_hold",)
+    tool = made[2].current.selected[0].AddFusionComp().AddTool("ofx.org.grainlayer.GrainSplit")
+    tool.SetInput("grain_amount", 0.5, 3)
+    assert [tool.GetInput("grain_amount", frame) for frame in (0, 3)] == [0.5, 0.5]
+    assert tool.AddModifier("grain_amount", "BezierSpline") is True
+    tool.SetInput("grain_amount", 2.0, 4)
+    assert [tool.GetInput("grain_amount", frame) for frame in (0, 2, 4, 9)] == [0.5, 1.25, 2.0, 2.0]
+    assert tool.AddModifier("grain_hold", "BezierSpline") is False
+
+
+def test_a_composite_mode_that_is_not_taken_is_said_to_be(made: Any) -> None:
+    item = made[2].current.selected[0]
+    assert item.SetProperty("CompositeMode", "Add") is True
+    assert item.GetProperty("CompositeMode") == 0
+    assert item.SetProperty("Blend", 1) is False
+
+
 def test_the_project_is_untitled_and_saving_it_would_hang(made: Any) -> None:
     assert made[2].GetName() == "Untitled Project"
     with pytest.raises(AssertionError, match="hangs for ever"):

@@ -31,7 +31,7 @@ def test_the_tool_stands_between_media_in_and_media_out() -> None:
 def test_inputs_are_set_from_the_parameters_and_the_uid() -> None:
     stage = play(plays.apply)
     inputs = tool_of(stage.items[0]).inputs
-    assert (inputs["grain_amount"], inputs["grain_source"], inputs["stock"], inputs["follow"]) == (0.5, 3, 7, 1)
+    assert (inputs["grain_source"], inputs["stock"], inputs["follow"]) == (3, 7, 1)
     assert inputs["shot_uid"] == "aaaa"
     assert tool_of(stage.items[1]).inputs["shot_uid"] == stage.noted(stage.items[1])[0]["uid"]
     assert "Composition.Lock" not in stage.world.calls
@@ -49,7 +49,16 @@ def test_a_second_time_no_second_tool_is_added() -> None:
 def test_values_set_in_fusion_are_read_back_without_the_noise_of_single_precision() -> None:
     stage = play(plays.read_back)
     assert stage.noted(stage.items[0])[0]["params"] == {"grain_amount": 0.7, "stock": "8mm 50 colour"}
+    assert stage.noted(stage.items[0])[0]["keys"] == {"grain_size": [[10, 0.5], [12, 1.5]]}
     stage.close()
+
+
+def test_values_that_fusion_still_holds_keep_all_their_digits(stage: Any) -> None:
+    made = stage()
+    made.note(made.items[0], "aaaa", {"grain_amount": 0.123456789012})
+    for action in ("apply", "read back"):
+        assert made.play("apply Grain Split", scope="clip under the playhead", action=action) == 0, made.output
+    assert made.noted(made.items[0])[0]["params"] == {"grain_amount": 0.123456789012}
 
 
 def test_nothing_to_read_back_and_missing_plug_ins_are_told(stage: Any) -> None:

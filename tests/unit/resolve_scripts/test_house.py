@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from resolve_scripts import generate
 from resolve_scripts.generate import PRESETS, SHARED
 from tests.fakes import bridge, edits, fusion, resolve
 
@@ -28,6 +29,7 @@ RUNTIME = [*ENTRIES, *sorted(LIBRARY.glob("*.py"))]
 STANDARD = set(
     [
         "hashlib",
+        "importlib",
         "json",
         "math",
         "os",
@@ -41,6 +43,7 @@ STANDARD = set(
         "types",
         "typing",
         "urllib",
+        "uuid",
         "grain_scripts",
         "DaVinciResolveScript",
     ]
@@ -62,7 +65,7 @@ TOO_NEW = {
     *("reconfigure", "readlink", "get_running_loop", "pairwise", "batched", "Protocol", "Final", "Literal", "TypedDict", "zoneinfo"),
 }
 UNSTUBBED = {
-    "ResolveApp": {"EXPORT_OTIO", "EXPORT_NONE"},
+    "ResolveApp": {"EXPORT_OTIO", "EXPORT_NONE", "COMPOSITE_ADD", "COMPOSITE_LINEAR_LIGHT"},
     "Timeline": {"GetSelectedClips"},
 }
 """What Resolve's documents have and the stubs of 21.0.0 lack, or hold otherwise."""
@@ -157,7 +160,7 @@ def test_every_call_of_the_library_is_in_a_protocol() -> None:
         called |= {
             node.attr for node in nodes if isinstance(node, ast.Attribute) and re.match("[A-Z][a-z]+[A-Z]|Export$|Delete$", node.attr)
         }
-    assert called - known - window <= {"Popen", "TemporaryFile"}
+    assert called - known - window <= {"Popen", "TemporaryFile", "TemporaryDirectory"}
     assert "SaveProject" not in called
 
 
@@ -191,6 +194,28 @@ def test_presets_and_the_scripts_list_agree() -> None:
     assert {preset.extension for preset in LISTED} == {
         ElementTree.parse(preset_path(p)).getroot().findtext("RecordFormatType") for p in LISTED
     }
+
+
+def test_generated_files_are_fresh() -> None:
+    assert not generate.stale(), f"{', '.join(generate.stale())}: run `make generate` and commit the result"
+    assert {f"{path.parent.name}/{path.stem}" for path in ENTRIES} == set(generate.SCRIPTS)
+
+
+def test_one_command_refreshes_what_is_generated(tmp_path: Path) -> None:
+    for folder in ("resolve_scripts", "docs"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    copied = tmp_path / "resolve_scripts"
+    (copied / "lib/grain_scripts/parameters.json").write_text("{}")
+    (copied / "Utility/Grain - copy look.py").unlink()
+    (tmp_path / "docs/parameters.md").unlink()
+    recipe = re.search(r"^generate:[^\n]*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert recipe
+    for line in recipe[1].splitlines():
+        command = line.strip().removeprefix("@").replace("$(BIN)/python", sys.executable).split()
+        subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
+    for name, text in generate.texts().items():
+        assert (copied / name).read_text("utf-8") == text
+    assert (tmp_path / "docs/parameters.md").is_file()
 
 
 def other_python(minor: int) -> str | None:

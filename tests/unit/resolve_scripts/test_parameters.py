@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,12 @@ from grainlayer.editorial.shots import Shot
 from grainlayer.editorial.sidecars import read_sidecar, sidecar_path
 from grainlayer.editorial.state import safe_name, state_folder
 from grainlayer.errors import ParamError
-from grainlayer.params import TABLE, Kind, ShotParams, find
-from resolve_scripts.generate import parameter_table
+from grainlayer.params import TABLE, Kind, ShotParams
 from tests.fakes import stage as plays
 
-ROOT = Path(__file__).resolve().parents[3]
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=6), st.sampled_from([e for p in TABLE for e in p.menu])
 )
-
-
-def test_the_table_is_the_programs() -> None:
-    text = (ROOT / "resolve_scripts/lib/grain_scripts/parameters.json").read_text("utf-8")
-    assert text == parameter_table(), "run `python resolve_scripts/generate.py` and commit the result"
 
 
 @given(st.sampled_from(TABLE), SCALARS)
@@ -126,6 +118,44 @@ def test_import_writes_sidecars_and_markers_that_the_program_reads() -> None:
     stage.close()
 
 
+def test_what_markers_said_before_an_import_is_named_and_kept_for_the_next_export() -> None:
+    stage, script, answers = plays.import_file()
+    assert stage.play(script, **answers) == 0, stage.output
+    assert "1 marker said otherwise (SH010: grain_amount 0.5 instead of 1 and grain_size 1 instead of 2)" in stage.sentence
+    assert "kept for the next export" in stage.sentence
+    before = stage.files()
+    assert stage.play(script, **answers) == 0, stage.output
+    assert "said otherwise" not in stage.sentence
+    assert stage.files() == before
+    assert stage.play("export parameters", overwrite="on") == 0, stage.output
+    companion = read_companion(Path(stage.file))
+    assert [(kept.source, kept.shot.uid, kept.shot.params.to_dict()) for kept in companion.kept] == [
+        ("the marker", "aaaa", {"grain_amount": 0.5, "shot_uid": "aaaa"})
+    ]
+    stage.close()
+
+
+def test_keyframes_and_effects_of_markers_are_kept_too(stage: Any) -> None:
+    made = stage()
+    made.note(made.items[0], "old", {}, keys={"grain_amount": [[10, 0.5], [12, 1.0]]}, effect="GrainSynth")
+    made.write(made.file, {"schema": 1, "shots": [{"schema": 1, "uid": "new", "name": "SH010", "params": {}}]})
+    assert made.play("import parameters", scope="clip under the playhead") == 0, made.output
+    assert "(SH010: GrainSynth instead of GrainSplit and other keyframes of grain_amount)" in made.sentence
+    assert made.play("export parameters", overwrite="on") == 0, made.output
+    (kept,) = read_companion(Path(made.file)).kept
+    assert (kept.shot.uid, kept.shot.effect, kept.shot.keys) == ("old", "GrainSynth", {"grain_amount": ((10, 0.5), (12, 1.0))})
+
+
+def test_a_marker_that_says_what_is_not_legal_is_mended_by_an_import(stage: Any) -> None:
+    made = stage()
+    made.note(made.items[0], "aaaa", {"grain_amount": 99})
+    made.write(made.file, {"schema": 1, "shots": [{"schema": 1, "uid": "aaaa", "name": "SH010", "params": {"grain_amount": 2}}]})
+    assert made.play("export parameters", overwrite="on") == 1
+    assert "grain_amount must be a number from 0 to 4; got 99" in made.sentence
+    assert made.play("import parameters") == 0, made.output
+    assert made.noted(made.items[0])[0]["params"] == {"grain_amount": 2.0}
+
+
 def test_names_that_two_clips_share_are_reported_and_not_guessed(stage: Any) -> None:
     made = stage(shots=((1, "SH010", 0, 4), (2, "SH010", 2, 3)))
     made.write(made.file, {"schema": 1, "shots": [{"schema": 1, "uid": "aaaa", "name": "SH010", "params": {}}]})
@@ -143,6 +173,10 @@ def test_names_that_two_clips_share_are_reported_and_not_guessed(stage: Any) -> 
         ({"schema": 1, "shots": [{"uid": "a", "schema": 1, "params": {"grain_amount": 9}}]}, "must be a number from 0 to 4; got 9"),
         ({"schema": 1, "shots": [{"uid": "a", "schema": 1, "params": {"grane": 1}}]}, "There is no parameter 'grane'"),
         ({"schema": 1, "shots": [{"name": "a"}]}, "holds no shots"),
+        ({"schema": 1, "shots": [{"uid": "a", "schema": 1, "keys": {"grain_amount": [[0, 9]]}}]}, "must be a number from 0 to 4; got 9"),
+        ({"schema": 1, "shots": [{"uid": "a", "schema": 1, "keys": {"grain_amount": [0, 1]}}]}, "must be pairs of a whole frame number"),
+        ({"schema": 1, "shots": [{"uid": "a", "schema": 1, "keys": {"follow": [[0, True]]}}]}, "follow cannot have keyframes"),
+        ({"schema": 1, "shots": [{"uid": "a", "schema": 1, "keys": {"removal": [[0, 1], [0, 0]]}}]}, "two keyframes at one frame"),
     ],
 )
 def test_a_file_that_cannot_be_used_changes_nothing(stage: Any, facts: Any, words: str) -> None:
@@ -167,6 +201,23 @@ def test_a_look_too_long_for_a_marker_lies_in_the_sidecar(stage: Any) -> None:
     assert read_companion(Path(made.file)).shots["aaaa"].params.profile_data == "p" * 3000
 
 
+def test_a_marker_whose_sidecar_is_elsewhere_is_told_and_not_emptied(stage: Any) -> None:
+    made = stage()
+    params = {"profile_data": "p" * 3000}
+    made.write(made.file, {"schema": 1, "shots": [{"schema": 1, "uid": "aaaa", "name": "SH010", "params": params}]})
+    assert made.play("import parameters") == 0, made.output
+    os.unlink(Path(made.state_folder, "shots", "aaaa.grain.json"))
+    before = made.state()
+    for script in ("export parameters", "apply Grain Split", "copy look"):
+        assert made.play(script, overwrite="on", scope="selected clips") == 1
+        assert "The values of SH010 lie in a sidecar that is not on this machine; run Grain: import parameters first" in made.sentence
+        assert made.state() == before
+    assert made.play("import parameters") == 0, made.output
+    assert made.state() == before
+    assert made.play("export parameters", overwrite="on") == 0, made.output
+    assert read_companion(Path(made.file)).shots["aaaa"].params.profile_data == "p" * 3000
+
+
 def test_keyframes_and_foreign_effects_come_through(stage: Any) -> None:
     made = stage()
     shot = Shot(uid="aaaa", name="SH010", params=ShotParams(removal=0.5), keys={"grain_amount": ((0, 0.0), (9, 1.0))})
@@ -176,25 +227,3 @@ def test_keyframes_and_foreign_effects_come_through(stage: Any) -> None:
     os.unlink(made.file)
     assert made.play("export parameters") == 0, made.output
     assert read_companion(Path(made.file)).shots["aaaa"] == shot
-
-
-def test_copy_look_leaves_what_was_measured_on_a_shot_alone() -> None:
-    stage, script, answers = plays.copy()
-    assert stage.play(script, **answers) == 0, stage.output
-    first, second, third = (stage.noted(item)[0] for item in stage.items)
-    assert first["params"] == {"grain_amount": 0.5, "box_x": 0.1}
-    assert second["params"] == {"grain_amount": 0.5, "box_x": 0.9}
-    assert stage.items[2].comps[0].tools[3].inputs["grain_amount"] == 0.5
-    assert read_sidecar(sidecar_path(Path(stage.state_folder), third["uid"])).params.grain_amount == 0.5
-    assert stage.play(script, scope="selected clips", source="first clip") == 0, stage.output
-    stage.timeline.selected = stage.items[:1]
-    assert stage.play(script, scope="selected clips") == 1
-    assert "no other clip" in stage.sentence
-    stage.close()
-
-
-def test_every_key_is_either_a_look_or_the_shots_own() -> None:
-    from grain_scripts.parameters import OF_THE_SHOT
-
-    assert all(find(key) for key in OF_THE_SHOT)
-    assert json.loads(parameter_table())["parameters"][0]["key"] == "view"

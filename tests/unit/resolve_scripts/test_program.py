@@ -111,6 +111,8 @@ def test_the_real_program_takes_what_the_scripts_hand_over(stage: Any, monkeypat
         ("Video 1 grain", True, [3]),
         ("Video 1 result", False, [3]),
     ]
+    assert [row["items"][0].properties["CompositeMode"] for row in made.timeline.tracks[2:]] == [0, 1, 0]
+    assert [os.path.splitext(media.path)[1] for media in made.project.pool.items[1:]] == [".exr"] * 3
     assert all(os.path.isfile(media.path) for media in made.project.pool.items[1:])
 
 

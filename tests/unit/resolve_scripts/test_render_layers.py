@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes import program
 from tests.fakes import stage as plays
 
 
@@ -176,6 +177,122 @@ def test_our_effects_are_off_while_rendering_and_on_again() -> None:
 def test_every_preset_renders(stage: Any, preset: str) -> None:
     made = stage()
     assert made.play("render layers", preset=preset, bring_in="nothing") == 0, made.output
+
+
+def test_the_users_settings_stay_in_their_preset_until_they_are_loaded_again(stage: Any) -> None:
+    made = stage()
+    settings = dict(made.project.settings)
+    made.world.broken, made.world.failure = ("Project.LoadRenderPreset", 2), False
+    assert made.play("render layers", bring_in="nothing") == 0, made.output
+    assert "Load the render preset 'GrainLayer before' on the Deliver page, for it holds your settings; then delete it." in made.output
+    assert made.project.presets["GrainLayer before"] == settings
+    assert sorted(made.project.presets) == ["GrainLayer before", "H.264 Master"]
+
+
+def test_settings_that_an_interrupted_script_left_behind_are_never_dropped(stage: Any) -> None:
+    made = stage()
+    made.project.presets["GrainLayer before"] = {"CustomName": "theirs"}
+    before = made.state()
+    assert made.play("render layers") == 1
+    assert "'GrainLayer before' holds your settings from before a script that was cut off; load it on the Deliver page" in made.sentence
+    assert made.state() == before
+
+
+def test_a_users_preset_of_our_name_is_not_touched_and_a_leftover_of_our_own_goes(stage: Any) -> None:
+    made = stage()
+    made.project.presets["GrainLayer EXR half"] = {"CustomName": "theirs"}
+    made.project.presets["GrainLayer render"] = {}
+    assert made.play("render layers", bring_in="nothing") == 0, made.output
+    assert made.project.presets == {"H.264 Master": {"SelectAllFrames": True}, "GrainLayer EXR half": {"CustomName": "theirs"}}
+
+
+@pytest.mark.parametrize(
+    ("preset", "formats"),
+    [
+        ("exr half", ("exr", "exr")),
+        ("exr float", ("exr", "exr")),
+        ("prores 422 hq", ("prores", "prores4444")),
+        ("prores 4444 xq", ("prores", "prores4444")),
+        ("h264", ("hevc", "exr")),
+        ("h265", ("hevc", "exr")),
+    ],
+)
+def test_layers_are_in_a_format_like_the_renders_unless_told_otherwise(stage: Any, preset: str, formats: tuple[str, str]) -> None:
+    made = stage()
+    program.ORDERED.clear()
+    assert made.play("render layers", preset=preset, bring_in="nothing") == 0, made.output
+    choices = {"base_codec": "av1", "grain_format": "prores4444", "handles": "2", "folder": os.path.join(made.folder, "again")}
+    assert made.play("render layers", preset=preset, bring_in="nothing", **choices) == 0, made.output
+    asked = program.ORDERED
+    assert asked == [(*formats, "0"), ("av1", "prores4444", "2")]
+
+
+def test_formats_that_are_offered_are_those_of_the_program() -> None:
+    from grain_scripts.presets import BASES, GRAINS, LIKE_THE_RENDER, PRESETS
+
+    from grainlayer.editorial.order import LAYERS, Order
+
+    for base in {*BASES, *(preset.base for preset in PRESETS)} - {LIKE_THE_RENDER}:
+        for grain in {*GRAINS, *(preset.grain for preset in PRESETS)} - {LIKE_THE_RENDER}:
+            assert Order(LAYERS, base_codec=base, grain_format=grain).base_codec == base
+
+
+def test_handles_are_rendered_as_far_as_the_media_goes(stage: Any) -> None:
+    made = stage(shots=((1, "SH010", 0, 4), (1, "SH020", 4, 3)))
+    made.items[0].first = 1
+    made.items[1].media.frames = 15
+    assert made.play("render layers", bring_in="nothing", handles="5") == 0, made.output
+    clips = graded(made)["tracks"]["children"][0]["children"]
+    ranges = [clip["media_references"]["DEFAULT_MEDIA"]["available_range"]["duration"]["value"] for clip in clips]
+    assert ranges == [1 + 4 + 5, 5 + 3 + 2]
+    spans = [clip["source_range"] for clip in clips]
+    assert [(span["start_time"]["value"], span["duration"]["value"]) for span in spans] == [(1, 4), (5, 3)]
+    assert "handles" not in made.sentence
+
+
+def test_handles_that_do_not_come_are_told_and_those_of_a_retime_refused(stage: Any) -> None:
+    made = stage()
+    made.world.handles = False
+    assert made.play("render layers", bring_in="nothing", handles="5") == 0, made.output
+    assert "Resolve rendered no handles for SH010 and SH020" in made.sentence
+    made.items[0].source_length = 8
+    before = made.state()
+    assert made.play("render layers", handles="5", folder=os.path.join(made.folder, "again")) == 1
+    assert "SH010 cannot be rendered with handles because of a retime; set Handles to 0" in made.sentence
+    assert made.play("render layers", handles="many") == 1
+    assert "Handles, frames must be a whole number from 0 to 9999; got 'many'" in made.sentence
+    assert made.state() == before
+
+
+def blends(rows: list[Any]) -> list[Any]:
+    return [[(item.properties["CompositeMode"], item.properties["Opacity"]) for item in row["items"]] for row in rows]
+
+
+@pytest.mark.parametrize("road", ["new tracks", "new timeline"])
+@pytest.mark.parametrize(("grain", "blend"), [("exr", (1, 100)), ("prores4444", (21, 50))])
+def test_grain_lies_over_the_base_as_it_adds_up(stage: Any, road: str, grain: str, blend: tuple[int, int]) -> None:
+    made = stage(shots=((1, "SH010", 0, 4), (1, "SH020", 6, 3)))
+    assert made.play("render layers", bring_in=road, grain_format=grain, layers="base,grain,result") == 0, made.output
+    rows = made.project.timelines[-1].tracks[-3:]
+    assert blends(rows) == [[(0, 100.0)] * 2, [blend] * 2, [(0, 100.0)] * 2]
+    assert "by hand" not in made.sentence
+
+
+@pytest.mark.parametrize("road", ["new tracks", "new timeline"])
+def test_grain_that_resolve_does_not_blend_is_to_be_set_by_hand(stage: Any, road: str) -> None:
+    made = stage()
+    made.world.composites = False
+    assert made.play("render layers", bring_in=road, preset="prores 422 hq") == 0, made.output
+    tracks = "grain: Linear Light at 50 %, grain: Linear Light at 50 %"
+    assert made.sentence.endswith(f"; set how these lie over the others by hand ({tracks}).")
+
+
+def test_what_the_journal_overrules_is_named(stage: Any) -> None:
+    made = stage()
+    made.note(made.items[0], "aaaa", {"grain_amount": 0.5})
+    made.journal("aaaa", {"grain_amount": 2.0})
+    assert made.play("render layers", bring_in="nothing") == 0, made.output
+    assert "1 marker said otherwise (SH010: grain_amount 0.5 instead of 2), and these values are kept in the file" in made.sentence
 
 
 def test_before_21_0_4_the_selection_is_not_asked_for(stage: Any) -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from grainlayer.errors import ParamError
 from grainlayer.params import Effect, ShotParams, defaults_for, for_effect
+from grainlayer.server.job import Job, Picture
 from grainlayer.server.parameters import COUNTS, EFFECTS, read_params, rows, write_params
-from grainlayer.server.wire import Job, Picture
 from tests.strategies import shot_params, values
 
 

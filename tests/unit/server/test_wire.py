@@ -10,28 +10,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grainlayer.errors import WireError
+from grainlayer.server.job import Job, Picture, pack_job, read_job
 from grainlayer.server.parameters import COUNTS
 from grainlayer.server.wire import (
     BY_KIND,
+    GREETING_STRUCT,
     HEADER,
     LAYOUTS,
     LONGEST_BODY,
     LONGEST_TEXT,
     MAGIC,
+    VERSION,
     Code,
     Field,
-    Job,
     Kind,
     Layout,
     Message,
-    Picture,
     pack,
-    pack_job,
     pack_sentence,
     padded,
     read_body,
     read_header,
-    read_job,
+    release_of,
     unpadded,
 )
 
@@ -144,6 +144,43 @@ def test_illegal_headers(header: tuple[int, ...]) -> None:
 def test_reserved_fields_must_be_zero() -> None:
     with pytest.raises(WireError, match="reserved"):
         read_body(Kind.DROP, 0, struct.pack("<II", 1, 1))
+
+
+@given(jobs(), st.data())
+def test_reserved_fields_of_pictures_must_be_zero(job: Job, data: st.DataObject) -> None:
+    message = unpack(pack_job(Kind.RENDER, 5, job))
+    tail, at = bytearray(message.tail), 24 * data.draw(st.integers(0, len(job.pictures) - 1)) + data.draw(st.integers(4, 7))
+    tail[at] = 1
+    with pytest.raises(WireError, match="reserved"):
+        read_job(Message(message.kind, 5, message.fields, bytes(tail)), COUNTS)
+
+
+@given(st.integers(0, 2**32 - 1), st.binary(max_size=200))
+def test_the_beginning_of_every_versions_hello_is_read(version: int, rest: bytes) -> None:
+    body = GREETING_STRUCT.pack(version, 7, b"t" * 32, b"d" * 32, 1_002_003) + rest
+    whole = len(body) == BY_KIND[Kind.HELLO].struct.size
+    if version == VERSION and not whole:
+        with pytest.raises(WireError, match="length"):
+            read_body(Kind.HELLO, 0, body)
+        return
+    message = read_body(Kind.HELLO, 0, body)
+    assert (message["version"], message["token"], message["digest"]) == (version, b"t" * 32, b"d" * 32)
+    assert message["release"] == (0 if version < 2 else 1_002_003)
+
+
+def test_the_place_of_what_every_version_needs_never_changes() -> None:
+    kinds = [(field.name, field.type) for field in BY_KIND[Kind.HELLO].fields[:5]]
+    assert kinds == [("version", "u32"), ("pid", "u32"), ("token", "bytes32"), ("digest", "bytes32"), ("release", "u32")]
+    assert int.from_bytes(b"GRL1", "little") == MAGIC
+    assert (Kind.HELLO, Kind.FAILED, Code.VERSION, Code.PARAMETERS) == (1, 3, 1, 2)
+    assert [(field.name, field.type) for field in BY_KIND[Kind.FAILED].fields] == [("code", "u32"), ("retires", "u32")]
+
+
+@pytest.mark.parametrize(
+    ("version", "number"), [("0.1.0", 1_000), ("1.2.3", 1_002_003), ("0.2.0rc1", 2_000), ("3", 3_000_000), ("1.2.3.dev4", 1_002_003)]
+)
+def test_a_release_is_a_number_that_grows(version: str, number: int) -> None:
+    assert release_of(version) == number
 
 
 @given(st.text(max_size=200))
