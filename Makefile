@@ -55,7 +55,7 @@ bridge-windows: $(VENV)/.bridge-installed
 	@$(BIN)/python -m tests.host.windows build/bridge-windows/GrainLayer.ofx.bundle/Contents/Win64/GrainLayer.ofx
 	@mkdir -p build/windows && rm -rf build/windows/GrainLayer.ofx.bundle && cp -r build/bridge-windows/GrainLayer.ofx.bundle build/windows/
 
-test-melt: $(VENV)/.dev-installed
+test-melt: bridge $(VENV)/.dev-installed
 	@MELT="$(MELT)" $(BIN)/python -m pytest -rs tests/system/test_melt.py
 
 $(VENV)/.%-installed: $(INSTALLED_FROM) | $(BIN)/python

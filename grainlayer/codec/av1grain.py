@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from grainlayer.errors import MediaError, ParamError
@@ -94,15 +94,19 @@ class Words:
         """Take the words."""
         self._left = deque(words)
 
-    def __iter__(self) -> Words:
-        """Go on from where it is."""
-        return self
-
-    def __next__(self) -> str:
-        """Return the next word."""
+    def take(self) -> str:
+        """Return the next word. Raise ParamError at the end."""
         if not self._left:
-            raise StopIteration
+            raise ParamError("it ends too early")
         return self._left.popleft()
+
+    def number(self) -> int:
+        """Return the next word as a whole number. Raise ParamError if it is none."""
+        word = self.take()
+        try:
+            return int(word)
+        except ValueError as error:
+            raise ParamError(f"{word!r} stands where a number must") from error
 
     def peek(self) -> str:
         """Return the next word and leave it; nothing at the end."""
@@ -119,32 +123,31 @@ def read_table(path: Path) -> tuple[Entry, ...]:
         raise MediaError(f"{path} is no grain table: it does not begin with {SIGNATURE}.")
     try:
         return tuple(_entries(Words(words[1:])))
-    except (ValueError, StopIteration, RuntimeError, ParamError) as error:
-        raise MediaError(f"The grain table {path} is damaged ({error or 'it ends too early'}); write it again.") from error
+    except ParamError as error:
+        raise MediaError(f"The grain table {path} is damaged ({str(error).rstrip('.')}); write it again.") from error
 
 
 def _entries(words: Words) -> Iterator[Entry]:
     """Yield entries; one that does not update keeps the parameters before it, but for the seed."""
     last: Av1Grain | None = None
-    for word in words:
-        if word != "E":
-            raise ValueError(f"{word!r} stands where an entry must begin")
-        start, end, applied, seed, updated = (int(next(words)) for _ in range(5))
+    while words.peek():
+        _expect(words, "E")
+        start, end, applied, seed, updated = (words.number() for _ in range(5))
         if updated:
             last = _parameters(words, seed)
         elif last is not None:
-            last = Av1Grain(**{**vars(last), "seed": seed})
+            last = replace(last, seed=seed)
         yield Entry(start, end, last if applied else None)
 
 
 def _parameters(words: Words, seed: int) -> Av1Grain:
     _expect(words, "p")
-    lag, ar_shift, grain_shift, scaling_shift, from_luma, overlap, *multipliers = (int(next(words)) for _ in range(12))
+    lag, ar_shift, grain_shift, scaling_shift, from_luma, overlap, *multipliers = (words.number() for _ in range(12))
     points = tuple(_points(words, name) for name in ("sY", "sCb", "sCr"))
     rows: list[tuple[int, ...]] = []
     for plane, name in enumerate(("cY", "cCb", "cCr")):
         _expect(words, name)
-        rows.append(tuple(int(next(words)) for _ in range(2 * lag * (lag + 1) + (plane > 0))))
+        rows.append(tuple(words.number() for _ in range(2 * lag * (lag + 1) + (plane > 0))))
     return Av1Grain(
         seed=seed,
         points=(points[0], points[1], points[2]),
@@ -165,20 +168,20 @@ def _triple(numbers: Sequence[int]) -> tuple[int, int, int]:
 
 
 def _expect(words: Words, name: str) -> None:
-    found = next(words)
+    found = words.take()
     if found != name:
-        raise ValueError(f"{found!r} stands where {name!r} must")
+        raise ParamError(f"{found!r} stands where {name!r} must")
 
 
 def _points(words: Words, name: str) -> Points:
     """Read the points of a plane; published tables exist whose count is less than the points that follow."""
     _expect(words, name)
-    count = int(next(words))
+    count = words.number()
     if not 0 <= count <= MOST_POINTS[0]:
-        raise ValueError(f"{name} has {count} points")
-    found = [(int(next(words)), int(next(words))) for _ in range(count)]
+        raise ParamError(f"{name} has {count} points")
+    found = [(words.number(), words.number()) for _ in range(count)]
     while words.peek().isdigit():
-        found.append((int(next(words)), int(next(words))))
+        found.append((words.number(), words.number()))
     return tuple(found)
 
 
