@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from grainlayer.errors import ParamError, TooSmall
+from grainlayer.errors import ParamError
 from grainlayer.grain.analyze import Sample, measure_profile, split_samples
 from grainlayer.grain.look import GrainLook
 from grainlayer.grain.profile import STRENGTH_KNOTS, GrainProfile
@@ -36,6 +36,10 @@ LEAST_SIDE, LEAST_MEASURED = 16, 64
 """Pixels across the smallest part in which grain's strength, and all of its profile, can be measured."""
 LONGEST_PROFILE = 64_000
 """Bytes of a profile's file, at most; one that we write has 4 kB."""
+
+
+class TooSmallError(ParamError):
+    """A picture, or the part of it that is asked for, is too small for its grain to be measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +178,9 @@ class Effect:
     def measure(self, parts: Sequence[Image], params: ShotParams, height: int, scale: float = 1.0) -> GrainProfile:
         """Return the profile of the grain in pictures `height` high, or in parts of them, each by itself. Raise ParamError."""
         if min(min(part.shape[:2]) for part in parts) < LEAST_MEASURED:
-            raise TooSmall(f"Grain cannot be measured on less than {LEAST_MEASURED} pixels a side; choose a stock or a profile's file.")
+            raise TooSmallError(
+                f"Grain cannot be measured on less than {LEAST_MEASURED} pixels a side; choose a stock or a profile's file."
+            )
         given = params.level_mode is LevelMode.MANUAL
         coded = [to_model(params.encoding, part) for part in parts]
         level: Strength | None = None if given else estimate_level(coded, self.device)
@@ -237,7 +243,7 @@ def box_of(image: Image, params: ShotParams, least: int) -> Image:
     bottom = min(height, round((params.box_y + params.box_height) * height))
     right = min(width, round((params.box_x + params.box_width) * width))
     if bottom - top < least or right - left < least:
-        raise TooSmall(
+        raise TooSmallError(
             f"The box holds {max(right - left, 0)}x{max(bottom - top, 0)} pixels of this picture and must hold {least}x{least}; "
             "enlarge it with box_width and box_height, or move it into the picture."
         )

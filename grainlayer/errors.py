@@ -2,7 +2,6 @@
 
 GrainlayerError            str() is one sentence a colourist can read in a dialog
 +-- ParamError  (ValueError)    unknown, wrong type, out of range: names key, value, range
-|   +-- TooSmall                the picture, or its part that is asked for, is too small to be measured
 +-- ModelError                  missing, altered, wrong shape: names id and file
 +-- MediaError  (OSError)       cannot read or write: names path and frame
 +-- StreamError                 a grain stream or container is damaged or too new: names shot and byte
@@ -19,10 +18,6 @@ class GrainlayerError(Exception):
 
 class ParamError(GrainlayerError, ValueError):
     """A parameter is unknown, of the wrong type or out of range."""
-
-
-class TooSmall(ParamError):
-    """A picture, or the part of it that is asked for, is too small for its grain to be measured."""
 
 
 class ModelError(GrainlayerError):

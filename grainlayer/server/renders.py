@@ -13,8 +13,8 @@ import numpy as np
 from grainlayer import __version__
 from grainlayer.editorial.journal import Journal
 from grainlayer.editorial.sidecars import Sidecars, followed
-from grainlayer.effect import LEAST_MEASURED, Effect, Request, box_of, names_profile, shows_source, view, weights
-from grainlayer.errors import ModelError, ParamError, TooSmall
+from grainlayer.effect import LEAST_MEASURED, Effect, Request, TooSmallError, box_of, names_profile, shows_source, view, weights
+from grainlayer.errors import ModelError, ParamError
 from grainlayer.grain.profile import GrainProfile
 from grainlayer.inference.remove import QUALITIES, LevelEstimate, Strength
 from grainlayer.inference.runtime import Cancel, device_in_use
@@ -153,7 +153,7 @@ class Renderer:
         request = Request(_window(work, params), work.job.frame, params, plan.profile, scale=work.job.scale)
         try:
             made, cached = self.cache.get(_key(work, request), lambda: self._make(request), work.cancel)
-        except TooSmall:
+        except TooSmallError:
             if max(work.job.width, work.job.height) > LARGEST_THUMBNAIL:
                 raise
             return Answer(Outcome.SOURCE)
