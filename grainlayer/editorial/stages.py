@@ -150,6 +150,7 @@ class ClipWork:
             self.outcome.kept.append("split")
             self.step(self.task.frames)
             return
+        self._check_codec()
         with workplace(self.out, f"{self.task.key} copies") as folder:
             copies = {unit: self._borrowed(key, unit, folder / str(place)) for place, (unit, key) in enumerate(missing.items())}
             found = {unit: new for unit, new in copies.items() if new is not None}
@@ -157,13 +158,13 @@ class ClipWork:
                 self._make("copied", found, lambda _: found)
                 self.step(self.task.frames)
                 return
-        self._check_codec()
         self._make("split", wanted, self._pictures)
 
     def _check_codec(self) -> None:
-        """Raise MediaError if the base would replace one of another codec that has its name."""
+        """Raise MediaError if the base would replace a deliverable of another codec that has its name."""
         codec = self._facts(self.base).get("codec", self.order.base_codec)
-        if codec != self.order.base_codec and (self.out / self.base).exists() and not self.overwrite:
+        allowed = self.overwrite or self.base.startswith(HIDDEN)
+        if codec != self.order.base_codec and (self.out / self.base).exists() and not allowed:
             raise MediaError(f"{self.out / self.base} is a base in {codec}; choose another folder or template, or say --overwrite.")
 
     def _pictures(self, folder: Path) -> Mapping[str, New]:

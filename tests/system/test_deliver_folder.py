@@ -142,7 +142,7 @@ def test_other_codecs_and_names_keep_what_is_there(media: list[Path], tmp_path: 
 
 
 def test_a_base_of_another_codec_is_replaced_only_when_asked(media: list[Path], tmp_path: Path) -> None:
-    """AV1 and HEVC lie under one name."""
+    """AV1 and HEVC lie under one name; a hidden base, made for results alone, is no deliverable."""
     out, edit = tmp_path / "out", edit_at(tmp_path / "edit" / "cut.otio", media)
     report("deliver", edit, "-o", out, "--preset", "12", "--layers", "base,stream")
     before = d.contents(out)
@@ -152,6 +152,9 @@ def test_a_base_of_another_codec_is_replaced_only_when_asked(media: list[Path], 
     assert {name: sha for name, sha in before.items() if "001" in name}.items() <= d.contents(out).items()
     assert report("deliver", edit, "-o", out, *other, "--overwrite")["done"]["split"] == 1
     assert d.contents(out)["001_SH010_base.mp4"] != before["001_SH010_base.mp4"]
+    for codec in (("av1", "--preset", "12"), ("hevc", "--preset", "ultrafast")):
+        facts = report("deliver", edit, "-o", tmp_path / "results", "--layers", "result", "--base-codec", *codec)
+        assert facts["done"]["split"] == 1
 
 
 def test_what_an_interruption_left_is_kept_whatever_is_asked_for_next(media: list[Path], tmp_path: Path) -> None:
