@@ -31,6 +31,7 @@ ONCE = (
 )
 KNOWN: Mapping[str, int] = {"Clip": 2, "Marker": 2} | dict.fromkeys(ONCE, 1)
 """OTIO's own schemas, each with the newest version that is known here."""
+LABELLED = frozenset(f"{name}.{version}" for name, newest in KNOWN.items() for version in range(1, newest + 1))
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def _placement(walk: Walk, node: Node, start: Fraction, where: _Where) -> Placem
         track=where.track or 0,
         track_name=where.track_name,
         place=where.place,
-        record=Span(start * walk.rate, source.duration / source.rate * walk.rate, walk.rate),
+        record=Span(start * walk.rate, source.at_rate(walk.rate).duration, walk.rate),
         source=source,
         media=media_of(reference),
         reel=_reel(node, reference),
@@ -194,7 +195,8 @@ def read_span(value: Any) -> Span | None:
     if not isinstance(start, dict) or not isinstance(duration, dict):
         return None
     rate, own = exact_rate(start.get("rate")), exact_rate(duration.get("rate"))
-    return Span(exact(start.get("value")), exact(duration.get("value")) * rate / own, rate)
+    frames = exact(duration.get("value"))
+    return Span(exact(start.get("value")), frames if own == rate else frames * rate / own, rate)
 
 
 def exact(value: Any) -> Fraction:
@@ -295,9 +297,9 @@ def unknown_schemas(root: Node) -> list[str]:
             waiting += node
         elif isinstance(node, dict):
             waiting += [value for key, value in node.items() if key != "metadata"]
-            name, _, version = str(node.get("OTIO_SCHEMA", "Clip.1")).partition(".")
-            if not version.isdigit() or int(version) > KNOWN.get(name, 0):
-                counts[str(node.get("OTIO_SCHEMA"))] = counts.get(str(node.get("OTIO_SCHEMA")), 0) + 1
+            name = str(node.get("OTIO_SCHEMA", "Clip.1"))
+            if name not in LABELLED:
+                counts[name] = counts.get(name, 0) + 1
     return [
         f"Objects of the unknown schema {name} ({count}) are kept as they are; nothing is read from them." for name, count in counts.items()
     ]

@@ -172,6 +172,8 @@ class Span:
 
     def at_rate(self, rate: Fraction) -> Span:
         """Return the same time counted at another rate."""
+        if rate == self.rate:
+            return self
         factor = rate / self.rate
         return Span(self.start * factor, self.duration * factor, rate)
 
