@@ -390,7 +390,8 @@ def test_artifact_restore_at_nothing_shows_the_source_or_no_difference(client: C
     ],
 )
 def test_values_that_cannot_be_are_a_sentence(client: Client, params: ShotParams) -> None:
-    assert refused(client.render, SPLIT, [PICTURE], params).code == Code.VALUE
+    wide = np.concatenate([PICTURE, PICTURE], axis=1)  # a thumbnail would be shown as it is
+    assert refused(client.render, SPLIT, [wide], params).code == Code.VALUE
     assert client.render(SPLIT, [PICTURE], ShotParams()).outcome is Outcome.SOURCE
 
 
