@@ -37,21 +37,6 @@ KILLS = 20 if os.environ.get("GRAINLAYER_SOAK") else 2
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("edit")
-
-
-@pytest.fixture(scope="module")
-def media(data_root: Path, folder: Path) -> list[Path]:
-    return d.cut_media(data_root, folder)
-
-
-@pytest.fixture(scope="module")
-def twelve(media: list[Path], folder: Path) -> Path:
-    return d.twelve_shots(media, folder)
-
-
-@pytest.fixture(scope="module")
 def float_layers(twelve: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("float") / "out"
     facts = report("deliver", twelve, "-o", out, *EXR)

@@ -29,21 +29,6 @@ HASTY = {"GRAINLAYER_FARM_PATIENCE": "3"}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("edit")
-
-
-@pytest.fixture(scope="module")
-def media(data_root: Path, folder: Path) -> list[Path]:
-    return d.cut_media(data_root, folder)
-
-
-@pytest.fixture(scope="module")
-def twelve(media: list[Path], folder: Path) -> Path:
-    return d.twelve_shots(media, folder)
-
-
-@pytest.fixture(scope="module")
 def edit(media: list[Path], folder: Path) -> Path:
     return d.some_shots(media, folder, "edit")
 

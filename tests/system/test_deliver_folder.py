@@ -24,11 +24,6 @@ BASE = (*FFV1, "--layers", "base")
 COMMAND = (sys.executable, "-m", "grainlayer.cli", "deliver")
 
 
-@pytest.fixture(scope="module")
-def media(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return d.cut_media(data_root, tmp_path_factory.mktemp("edit"))
-
-
 def edit_at(path: Path, media: Sequence[Path], names: Sequence[str] = ("SH010",)) -> Path:
     """Write an edit of one clip a media, of four frames each."""
     path.parent.mkdir(exist_ok=True)

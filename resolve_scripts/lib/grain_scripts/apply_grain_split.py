@@ -8,7 +8,7 @@ from grain_scripts.grain_split import our_tools, put_tool
 from grain_scripts.inputs import Inputs
 from grain_scripts.notes import read_notes, save_sidecar, with_values, write_note
 from grain_scripts.session import SCOPES, Session, clip_name, clips, default_scope
-from grain_scripts.telling import gave_way, not_carried, not_read, sentence, stands_still
+from grain_scripts.telling import gave_way, not_carried, not_read, sentence
 
 if TYPE_CHECKING:
     from typing import List, Tuple
@@ -36,12 +36,10 @@ def apply_grain_split(session: Session) -> str:
         if answers["action"] == ACTIONS[1]:
             return _read_back(notes, back)
         done = [(clip_name(noted.item), _apply(noted, answers["follow"], back)) for noted in notes]
-        still = [clip_name(noted.item) for noted in notes if noted.keys] if answers["follow"] else []
     return sentence(
         f"Grain Split is in the Fusion composition of {len(notes)} clips",
         not_carried((name, each.lost) for name, each in done),
         gave_way((name, each.replaced) for name, each in done),
-        stands_still(still),
     )
 
 

@@ -10,7 +10,7 @@ from grain_scripts.looks import Look, collect, keep_replaced
 from grain_scripts.notes import GRAIN_SPLIT, grain_of, save_sidecar, with_look, with_values, write_note
 from grain_scripts.parameters import OF_THE_SHOT, look_of
 from grain_scripts.session import SCOPES, Session, clips, default_scope, first_frame
-from grain_scripts.telling import differences, gave_way, markers_said, not_carried, not_read, sentence, stands_still
+from grain_scripts.telling import differences, gave_way, markers_said, not_carried, not_read, sentence
 
 if TYPE_CHECKING:
     from typing import Any, Dict, List
@@ -70,14 +70,12 @@ def copy_look(session: Session) -> str:
         source = _source(looks[0])
         done = [(look.name, _put(look, source, back)) for look in looks[1:]]
     replaced = [(look.name, look.replaced, look.facts) for look in looks[1:] if look.replaced]
-    moving = [look.name for look in looks[1:]] if look_of(source.facts["keys"]) else []
     return sentence(
         f"The look of {source.look.name} is on {len(others)} other clips; switch Follow on where it is set on the Color page",
         *source.told(),
         markers_said(replaced) + ", and these values are kept for the next export" if replaced else "",
         not_carried((name, each.lost) for name, each in done),
         gave_way((name, each.replaced) for name, each in done),
-        stands_still(moving),
     )
 
 

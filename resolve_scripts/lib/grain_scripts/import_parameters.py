@@ -9,7 +9,7 @@ from grain_scripts.export_parameters import file_name
 from grain_scripts.looks import keep_replaced, read_file
 from grain_scripts.notes import Noted, grain_of, read_notes, save_sidecar, write_note
 from grain_scripts.session import SCOPES, Session, clip_name, clips, name_of
-from grain_scripts.telling import markers_said, named, sentence, stands_still
+from grain_scripts.telling import markers_said, named, sentence
 
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Tuple
@@ -42,11 +42,9 @@ def import_parameters(session: Session) -> str:
             write_note(noted, facts, back)
         for facts in shots.values():
             save_sidecar(facts, back)
-        moving = [clip_name(noted.item) for noted, facts in pairs if facts["keys"]]
     return sentence(
         f"{len(shots)} shots are imported and {len(pairs)} clips are marked; switch Follow on where a clip shall obey",
         markers_said(replaced) + ", and these values are kept for the next export" if replaced else "",
-        stands_still(moving),
         f"more than one clip could be {named(unsure)}, so give these the right uid by hand" if unsure else "",
     )
 

@@ -56,12 +56,6 @@ def markers_said(replaced: "Replaced") -> str:
     return "{} said otherwise ({})".format(count, "; ".join(rows[:MOST_SAID] + more))
 
 
-def stands_still(names: "Iterable[str]") -> str:
-    """Return that keyframes of these clips do not move an effect that follows its sidecar; empty for no clips."""
-    found = named(names)
-    return f"an effect with Follow on shows no keyframes, so those of {found} move on the Fusion page with Follow off only" if found else ""
-
-
 def keyframes_stand(rows: "Rows") -> str:
     """Return which clips' keyframes stand before the one value that the journal has; empty for none."""
     found = _clips(rows)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from grainlayer.editorial.companion import Companion, companion_to_json, read_companion
 from grainlayer.editorial.shots import Shot
-from grainlayer.editorial.sidecars import read_sidecar, sidecar_path
+from grainlayer.editorial.sidecars import followed, read_sidecar, sidecar_path
 from grainlayer.editorial.timeline import read_timeline
 from grainlayer.params import Effect, ShotParams
 from tests.fakes import stage as plays
@@ -84,11 +84,14 @@ def test_more_keyframes_than_a_sidecar_holds_are_refused(stage: Any) -> None:
     assert (made.state(), made.files()) == before
 
 
-def test_clips_whose_keyframes_follow_cannot_show_are_named(stage: Any) -> None:
+def test_keyframes_reach_an_effect_that_follows(stage: Any) -> None:
+    """By the sidecar, as the server reads it."""
     made = stage()
     keyed_file(made, {"grain_amount": ((10, 0.0), (12, 1.0))})
     assert made.play("import parameters") == 0, made.output
-    assert "an effect with Follow on shows no keyframes, so those of SH010 move" in made.sentence
+    sidecar = read_sidecar(sidecar_path(Path(made.state_folder), "aaaa"))
+    asked = ShotParams(follow=True)
+    assert [followed(asked, sidecar, Effect.GRAIN_SPLIT, frame).grain_amount for frame in (0, 11, 20)] == [0.0, 0.5, 1.0]
 
 
 def test_a_render_of_one_frame_does_not_take_the_keyframes_away(stage: Any) -> None:
