@@ -17,7 +17,7 @@ from grainlayer.editorial.order import Order, Task
 from grainlayer.errors import MediaError
 from grainlayer.jobs.layers import FLOAT_NOTE, GRAIN_NOTE, Error
 from grainlayer.picture.media import Frame, MediaInfo, Reader, create_media, create_stills, nearest_format, open_media
-from grainlayer.picture.planes import from_image, join_planes, midpoint, split_planes, to_image
+from grainlayer.picture.planes import from_image, join_planes, midpoints, split_planes, to_image
 from grainlayer.picture.samples import BT709, MATRIX_RGB, ColourTags, SampleFormat, sample_format
 from grainlayer.types import Image
 
@@ -155,7 +155,7 @@ def base_planes(frame: Frame, base: Image, info: MediaInfo, medium: Medium, *, t
         return planes_in(base, frame, info, medium.format, medium.tags)
     if not medium.format.floating:
         stored = source_in(frame, info, medium.format, medium.tags)
-        return split_planes(stored, from_image(base, medium.format, medium.tags, like=stored), medium.format)[0]
+        return split_planes(stored, from_image(base, medium.format, medium.tags, like=stored), medium.format, medium.tags)[0]
     source = to_image(frame.planes, info.format, info.tags)
     grain = source - as_stored(base, medium)
     return planes_in(source - as_stored(grain, medium), frame, info, medium.format, medium.tags)
@@ -170,10 +170,14 @@ def grain_planes(frame: Frame, lower: Frame, info: MediaInfo, base: MediaInfo, m
     """Return the grain against a base as delivered: its codes plus half the range in FFV1, else the difference of the images."""
     if medium.codec == "ffv1":
         stored = source_in(frame, info, base.format, base.tags)
-        return split_planes(stored, lower.planes, base.format)[1]
+        return split_planes(stored, lower.planes, base.format, base.tags)[1]
     image = to_image(frame.planes, info.format, info.tags) - to_image(lower.planes, base.format, base.tags)
     planes = from_image(image if medium.format.floating else image + np.float32(0.5), medium.format, medium.tags)
-    return planes if not medium.format.alpha else (*planes[:-1], np.full_like(planes[-1], midpoint(medium.format)))
+    return (
+        planes
+        if not medium.format.alpha
+        else (*planes[:-1], np.full_like(planes[-1], midpoints(info.height, medium.format, medium.tags)[-1]))
+    )
 
 
 def write_grain(task: Task, order: Order, base: Path, out: Path) -> None:
@@ -197,7 +201,7 @@ def recombination(task: Task, order: Order, base: Path, grain: Path, step: Calla
         for (frame, _), lower, upper in zip(own_frames(reader, task), below.frames(), above.frames(), strict=True):
             if coded:
                 wanted = source_in(frame, info, stored, below.info.tags)
-                again = join_planes(lower.planes, upper.planes, stored)
+                again = join_planes(lower.planes, upper.planes, stored, below.info.tags)
             else:
                 wanted = (to_image(frame.planes, info.format, info.tags),)
                 again = (added(lower, below.info, upper, above.info),)

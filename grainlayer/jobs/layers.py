@@ -106,7 +106,7 @@ class LayerWriter:
         """Write one frame's layers; the source is taken as the base's format stores it."""
         stored = stored_planes(frame, source, self.info, self.base_format)
         rounded = from_image(base, self.base_format, self.info.tags, like=stored)
-        kept, grain = split_planes(stored, rounded, self.base_format)
+        kept, grain = split_planes(stored, rounded, self.base_format, self.info.tags)
         self.base.write(replace(frame, planes=kept))
         self.grain.write(replace(frame, planes=grain))
 
@@ -163,7 +163,7 @@ def recombination(source: Path, base: Path, grain: Path, settings: LayerSettings
         for original, lower, upper in zip(a.frames(), b.frames(), c.frames(), strict=True):
             image = None if stored == a.info.format else to_image(original.planes, a.info.format, a.info.tags)
             wanted = original.planes if image is None else stored_planes(original, image, a.info, stored)
-            again = join_planes(lower.planes, upper.planes, stored)
+            again = join_planes(lower.planes, upper.planes, stored, a.info.tags)
             for left, right in zip(wanted, again, strict=True):
                 error.add(left, right, 1 / 1024 if stored.floating else 1.0)
             bar.step()

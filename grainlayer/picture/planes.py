@@ -58,9 +58,18 @@ def scale(format: SampleFormat, full_range: bool, matrix: int) -> Scale:
     return Scale(16 * unit, 219 * unit, middle, 224 * unit, peak, kr, kb)
 
 
-def midpoint(format: SampleFormat) -> float:
-    """Return the code that means no grain in a grain file: half of the codes for integers, 0 for floats."""
-    return 0.0 if format.floating else 2.0 ** (format.bits - 1)
+def midpoints(height: int, format: SampleFormat, tags: ColourTags) -> tuple[int, ...]:
+    """Return the code of each plane that means no grain in a grain file of pictures so high: code value 0.5, 0 for floats.
+
+    Between black and white, so 502 for 10-bit luma in video range; where it lies between two codes, the upper one. Chroma and alpha:
+    half of the codes.
+    """
+    if format.floating:
+        return (0,) * format.plane_count
+    numbers, colour, _ = _prepared(height, format, tags)
+    middle, half = math.floor(numbers.luma_offset + numbers.luma_range / 2 + 0.5), 1 << (format.bits - 1)
+    shown = format.plane_count - format.alpha
+    return (*((half if colour and plane else middle) for plane in range(shown)), *((half,) if format.alpha else ()))
 
 
 def to_image(planes: Planes, format: SampleFormat, tags: ColourTags, threads: int | None = None) -> Image:
@@ -179,7 +188,7 @@ def _stored(codes: NDArray[np.floating], format: SampleFormat, numbers: Scale) -
     return (held + np.float32(0.5)).astype(np.int32).astype(format.dtype)
 
 
-def split_planes(source: Planes, base: Planes, format: SampleFormat, *, wide: bool = False) -> tuple[Planes, Planes]:
+def split_planes(source: Planes, base: Planes, format: SampleFormat, tags: ColourTags, *, wide: bool = False) -> tuple[Planes, Planes]:
     """Return (base, grain) planes of the format that add up to the source; alpha goes with the base, its grain is none.
 
     Integers: base + grain - midpoint is the source at every pixel; where that grain would not fit its codes, the rest goes to
@@ -189,28 +198,29 @@ def split_planes(source: Planes, base: Planes, format: SampleFormat, *, wide: bo
     """
     check_planes(source, format)
     check_planes(base, format)
-    pairs = [_split(s, b, format, wide) for s, b in zip(source, base, strict=True)]
+    middles = midpoints(source[0].shape[0], format, tags)
+    pairs = [_split(s, b, format, middle, wide) for s, b, middle in zip(source, base, middles, strict=True)]
     layers = tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
     if not format.alpha:
         return layers
-    none = np.full_like(layers[1][-1], midpoint(format))
+    none = np.full_like(layers[1][-1], middles[-1])
     return (*layers[0][:-1], source[-1].copy()), (*layers[1][:-1], none)
 
 
-def join_planes(base: Planes, grain: Planes, format: SampleFormat) -> Planes:
+def join_planes(base: Planes, grain: Planes, format: SampleFormat, tags: ColourTags) -> Planes:
     """Return the planes of the format that base and grain of `split_planes` add up to."""
     check_planes(base, format)
     if format.floating:
         return tuple((b.astype(np.float64) + g.astype(np.float64)).astype(format.dtype) for b, g in zip(base, grain, strict=True))
     check_planes(grain, format)
-    middle, peak = int(midpoint(format)), int(format.peak)
-    sums = (b.astype(np.int32) + g.astype(np.int32) - middle for b, g in zip(base, grain, strict=True))
-    return tuple(np.clip(total, 0, peak).astype(format.dtype) for total in sums)
+    middles = midpoints(base[0].shape[0], format, tags)
+    sums = (b.astype(np.int32) + g.astype(np.int32) - middle for b, g, middle in zip(base, grain, middles, strict=True))
+    return tuple(np.clip(total, 0, int(format.peak)).astype(format.dtype) for total in sums)
 
 
-def _split(source: Plane, base: Plane, format: SampleFormat, wide: bool) -> tuple[Plane, Plane]:
+def _split(source: Plane, base: Plane, format: SampleFormat, middle: int, wide: bool) -> tuple[Plane, Plane]:
     if not format.floating:
-        return kernels.split_codes(source, base, int(midpoint(format)), int(format.peak))
+        return kernels.split_codes(source, base, middle, int(format.peak))
     grain = (source.astype(np.float64) - base.astype(np.float64)).astype(np.float32 if wide else format.dtype)
     return (source.astype(np.float64) - grain.astype(np.float64)).astype(format.dtype), grain
 

@@ -69,7 +69,7 @@ def prepare() -> dict[str, Callable[[], object]]:
         image = to_image(planes, layout, tags)
         layers = effect.layers(Request(image[None], 0, params))
         base = layers.base if layers.base is not None else image
-        return split_planes(planes, from_image(base, layout, tags), layout)
+        return split_planes(planes, from_image(base, layout, tags), layout, tags)
 
     return {
         "net alone": lambda: remover.model.run(padded, cells),

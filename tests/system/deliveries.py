@@ -225,7 +225,7 @@ def half_step(image: Image) -> Image:
 
 
 def added(lower: Pick, upper: Pick, folder: Path) -> Seen:
-    """Return base and grain added as the grain's metadata asks for: floats plainly, codes around the middle of their range."""
+    """Return base and grain added as the grain's metadata asks for: floats plainly, codes around the middle between black and white."""
     (info, base), (above, grain) = frame_of(lower, folder), frame_of(upper, folder)
     blend = upper.clip.metadata["grainlayer_layer"]["blend"]
     assert above.format == info.format
@@ -234,7 +234,10 @@ def added(lower: Pick, upper: Pick, folder: Path) -> Seen:
         low, up = to_image(base.planes, info.format, info.tags), to_image(grain.planes, above.format, above.tags)
         return Seen(low + up, half_step(np.minimum(np.abs(low), np.abs(up))))
     assert blend == "Linear Light"
-    sums = [b.astype(np.int64) + g.astype(np.int64) - (1 << (info.format.bits - 1)) for b, g in zip(base.planes, grain.planes, strict=True)]
+    half = 1 << (info.format.bits - 1)
+    grey = half if info.tags.full_range else -(-((16 + 235) << (info.format.bits - 8)) // 2)
+    middles = [half if info.format.kind == "yuv" and plane else grey for plane in range(len(base.planes))]
+    sums = [b.astype(np.int64) + g.astype(np.int64) - middle for b, g, middle in zip(base.planes, grain.planes, middles, strict=True)]
     assert all(total.min() >= 0 and total.max() < 1 << info.format.bits for total in sums)
     image = to_image(tuple(total.astype(info.format.dtype) for total in sums), info.format, info.tags)
     return Seen(image, np.zeros_like(image))

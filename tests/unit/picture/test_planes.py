@@ -16,7 +16,7 @@ from grainlayer.picture.planes import (
     from_image_plain,
     join_planes,
     matrix_number,
-    midpoint,
+    midpoints,
     split_codes_plain,
     split_planes,
     to_image,
@@ -195,27 +195,45 @@ def test_wrong_planes_are_refused():
 
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=10, deadline=None)
-@given(width=sizes, height=sizes, seed=st.integers(0, 2**32 - 1))
-def test_integer_layers_add_up_exactly(name: str, width: int, height: int, seed: int):
-    format = sample_format(name)
+@given(width=sizes, height=sizes, seed=st.integers(0, 2**32 - 1), full=st.booleans())
+def test_integer_layers_add_up_exactly(name: str, width: int, height: int, seed: int, full: bool):
+    format, tags = sample_format(name), ColourTags(full_range=full)
+    middles = midpoints(height, format, tags)
     source, wanted = random_planes(format, width, height, seed), random_planes(format, width, height, seed + 1)
-    base, grain = split_planes(source, wanted, format)
-    assert equal(join_planes(base, grain, format), source)
-    for s, b, g in zip(source, base, grain, strict=True):
-        assert np.array_equal(b.astype(np.int64) + g.astype(np.int64) - int(midpoint(format)), s)
-    for s, w, b, g in list(zip(source, wanted, base, grain, strict=True))[: 1 if format.kind == "grey" else 3]:
-        plain = split_codes_plain(s, w, int(midpoint(format)), int(format.peak))
+    base, grain = split_planes(source, wanted, format, tags)
+    assert equal(join_planes(base, grain, format, tags), source)
+    for s, b, g, middle in zip(source, base, grain, middles, strict=True):
+        assert np.array_equal(b.astype(np.int64) + g.astype(np.int64) - middle, s)
+    for s, w, b, g, middle in list(zip(source, wanted, base, grain, middles, strict=True))[: 1 if format.kind == "grey" else 3]:
+        plain = split_codes_plain(s, w, middle, int(format.peak))
         assert equal((b, g), plain)
-        fits = np.abs(s.astype(np.int64) - w.astype(np.int64)) < midpoint(format)
+        fits = np.abs(s.astype(np.int64) - w.astype(np.int64)) < min(middle, int(format.peak) - middle)
         assert np.array_equal(b[fits], w[fits])
 
 
 def test_alpha_stays_with_the_base():
     format = sample_format("yuva444p16le")
     source, base = random_planes(format, 7, 5, 1), random_planes(format, 7, 5, 2)
-    rest, grain = split_planes(source, base, format)
+    rest, grain = split_planes(source, base, format, ColourTags())
     assert np.array_equal(rest[3], source[3])
-    assert (grain[3] == midpoint(format)).all()
+    assert (grain[3] == 1 << 15).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "full", "codes"),
+    [
+        ("yuv420p10le", False, (502, 512, 512)),
+        ("yuv420p10le", True, (512, 512, 512)),
+        ("yuv420p", False, (126, 128, 128)),
+        ("gbrp16le", True, (32768, 32768, 32768)),
+        ("gbrpf32le", True, (0, 0, 0)),
+    ],
+)
+def test_no_grain_is_shown_as_the_middle_between_black_and_white(name: str, full: bool, codes: tuple[int, ...]):
+    format, tags = sample_format(name), ColourTags(full_range=full)
+    assert midpoints(1080, format, tags) == codes
+    shown = to_image(tuple(np.full(format.plane_shape(2, 2, i), code, format.dtype) for i, code in enumerate(codes)), format, tags)
+    assert np.allclose(shown, 0 if format.floating else 0.5, atol=0.5 / 219)
 
 
 @pytest.mark.parametrize("name", FLOATS)
@@ -226,13 +244,13 @@ def test_float_layers_add_up_within_half_a_step(name: str, seed: int, strength: 
     clean = [rng.gamma(1, 0.2, (11, 13)) for _ in range(format.plane_count)]
     bases = tuple(values.astype(format.dtype) for values in clean)
     source = tuple((values * (1 + strength * rng.normal(size=values.shape))).astype(format.dtype) for values in clean)
-    rest, grain = split_planes(source, bases, format)
+    rest, grain = split_planes(source, bases, format, ColourTags())
     for s, b, g in zip(source, rest, grain, strict=True):
         error = missed(s, b, g)
         assert (error <= 0.5 * np.minimum(step(b), step(g))).all()
         shallow = np.abs(g) <= np.abs(s)
         assert (error <= 0.5 * step(s))[shallow].all()
-    for s, b, g in zip(source, *split_planes(source, bases, format, wide=True), strict=True):
+    for s, b, g in zip(source, *split_planes(source, bases, format, ColourTags(), wide=True), strict=True):
         assert g.dtype == np.float32
         if format.bits == 16:
             assert (missed(s, b, g) <= 0.5 * step(s)).all()
