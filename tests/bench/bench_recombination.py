@@ -175,9 +175,9 @@ def split_ffv1(clip: Clip, std: int) -> Gap:
 
 
 def add_planes(gap: Gap, source: Planes, base: Planes, grain: Planes) -> None:
-    """Add one frame's planes, codes of 10 bit."""
-    for original, low, high in zip(source, base, grain, strict=True):
-        gap.add(original.astype(np.float64), low.astype(np.float64), high.astype(np.float64) - 512, 1.0)
+    """Add one frame's planes, codes of 10 bit in video range: 502 lies between black and white, 512 is no colour."""
+    for original, low, high, middle in zip(source, base, grain, (502, 512, 512), strict=True):
+        gap.add(original.astype(np.float64), low.astype(np.float64), high.astype(np.float64) - middle, 1.0)
 
 
 def split_prores(clip: Clip, std: int) -> dict[str, Any]:
