@@ -113,11 +113,13 @@ struct Frame {
         if (const double down = arguments.number(ofx::kImageEffectPropRenderScale, 1, 1.0); down > 0 && down < 1)
             scale = down;
         thumbnail = arguments.text(ofx::kImageEffectPropThumbnailRender) == "true";
+        const std::string rows = arguments.text(ofx::kImageEffectPropFieldToRender);
+        field = rows == ofx::kImageFieldLower || rows == ofx::kImageFieldUpper;
     }
     ofx::Time time;
     ofx::RectI window{};
     double scale = 1;
-    bool thumbnail = false;
+    bool thumbnail = false, field = false;
 };
 
 void show_result(const Instance &instance, const Frame &frame, const Job &job, const Answer &answer, const Pixels &source,
@@ -151,6 +153,9 @@ std::string render_frame(const Instance &instance, const Frame &frame, const Hos
             server::tell(instance.effect, job.values, aborted);
         return "";
     }
+    if (frame.field)
+        throw Failure{"The host renders single fields, in which grain cannot be told from detail; switch field processing off, or "
+                      "deinterlace before this effect."};
     if (std::max(source.width(), source.height()) > int(wire::kLargestSide))
         throw Failure{"The picture is larger than 32768 pixels across or down; work at a smaller size."};
     job.effect = instance.effect;

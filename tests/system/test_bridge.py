@@ -296,6 +296,18 @@ def test_a_proxy_is_rendered_small_and_a_thumbnail_passes_through(host: Host) ->
     np.testing.assert_array_equal(out, pictures[0])
 
 
+@pytest.mark.parametrize(("field", "status"), [("Lower", 1), ("Upper", 1), ("Both", 0), ("None", 0)])
+def test_single_fields_are_refused(host: Host, field: str, status: int) -> None:
+    pictures = grainy()
+    host.send("host", f"field={field}")
+    prepare(host, SPLIT, pictures, view="Base")
+    facts, out = host.render("a", 0, SIZE)
+    assert facts["status"] == status
+    if status:
+        assert "deinterlace" in facts["persistent"]["text"]
+        np.testing.assert_array_equal(out, pictures[0])
+
+
 def test_a_thumbnail_too_small_to_be_measured_is_shown_as_it_is(host: Host) -> None:
     """Hosts draw thumbnails of 92x46 pixels without saying so."""
     pictures = grainy(size=(92, 46))
