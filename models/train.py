@@ -1,4 +1,4 @@
-"""Train a network: `python -m models.train --task removal|level --out RUN`.
+"""Train a network: `python -m models.train --task removal|fast|level --out RUN`.
 
 Everything is drawn from (seed, step), so an interrupted run resumes at its checkpoint and repeats nothing.
 """
@@ -17,6 +17,7 @@ from torch import nn
 
 from models.data import Patches, data_root, read_pictures
 from models.degrade import LEVELS, TOP, Batch, degrade
+from models.fast import FastNet, Lesson
 from models.losses import SHARP, SQUARE, grain_loss, level_loss
 from models.muon import optimisers
 from models.nets import LevelNet, RemovalNet
@@ -51,7 +52,7 @@ def strength_loss(net: nn.Module, batch: Batch, left_weight: float, *, square: b
     return level_loss(net(batch.grainy), batch), torch.zeros(())
 
 
-TASKS = {"removal": (RemovalNet, removal_loss), "level": (LevelNet, strength_loss)}
+TASKS = {"removal": (RemovalNet, removal_loss), "fast": (FastNet, removal_loss), "level": (LevelNet, strength_loss)}
 
 
 class Run:
@@ -63,8 +64,10 @@ class Run:
         self.out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(args.seed)
         make, self.loss = TASKS[args.task]
+        if args.task == "fast" and args.teacher is not None:
+            self.loss = Lesson(args.teacher)
         self.nets: nn.Module = make()
-        if args.task == "removal":
+        if args.task in ("removal", "fast"):
             self.nets = self.nets.to(memory_format=torch.channels_last)
         if args.start is not None:
             self.nets.load_state_dict(torch.load(args.start, weights_only=True)["average"])
@@ -151,6 +154,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--widen", type=int, default=24_000, help="step from which the heaviest levels are drawn too")
     parser.add_argument("--heavy", action="store_true", help="draw heavy levels and white noise more often (second stage)")
     parser.add_argument("--start", type=Path, help="checkpoint whose averaged weights a new run starts from")
+    parser.add_argument("--teacher", type=Path, help="checkpoint of a removal net that teaches the fast one")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
