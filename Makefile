@@ -2,6 +2,7 @@
 #   make demo [CLIP=path]   the main job on a short clip, with a contact sheet and a table in build/demo
 #   make test               lint, types, import rules and all tests
 #   make bench              benchmarks; results go to tests/bench/results
+#   make train-smoke        every training task of the seed for some steps, in under 3 minutes; prints first and last loss
 #   make soak               the long runs of which make test does a hundredth
 #   make generate           write what is derived from grainlayer/params.py and grainlayer/server/wire.py, for the scripts too
 #   make bridge             the OpenFX plug-ins, in build/GrainLayer.ofx.bundle; loads on Linux systems from 2018 on
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 INSTALLED_FROM := pyproject.toml installer/wheel.py $(wildcard grainlayer/native/*.cpp grainlayer/native/*.h)
 SHELL := /bin/bash
 
-.PHONY: demo test bench soak generate bridge bridge-windows test-melt
+.PHONY: demo test bench train-smoke soak generate bridge bridge-windows test-melt
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo-installed
@@ -32,6 +33,9 @@ test: $(VENV)/.dev-installed
 
 bench: $(VENV)/.bench-installed
 	@$(BIN)/python -m tests.bench
+
+train-smoke: $(VENV)/.train-installed
+	@$(BIN)/python -m tests.train_smoke
 
 soak: $(VENV)/.dev-installed
 	@GRAINLAYER_SOAK=1 $(BIN)/python -m pytest -n 2 -m soak
