@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,7 @@ def _deliver(timeline: Path, output: Path, order: Order, run: Run, as_json: bool
 def _watch(timeline: Path, output: Path, order: Order, run: Run, poll: float) -> None:
     from grainlayer.editorial.watch import watch
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # services are ended so, and where SIGINT is ignored, as in the background
     count = watch(timeline, output, order, run, poll=poll, say=lambda sentence: print(sentence, file=sys.stderr, flush=True))
     print(json.dumps({"deliveries": count}))
 

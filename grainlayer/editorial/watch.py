@@ -96,7 +96,7 @@ def watch(folder: Path, out: Path, order: Order, run: Run, *, poll: float, say: 
     except OSError as error:
         raise MediaError(f"{out} cannot be made ({error.strerror}); choose another folder with -o.") from error
     watched, count = Watch(folder.resolve(), out.resolve(), order, run), 0
-    say(f"Watching {folder} every {poll:g} seconds; interrupt to end.")
+    say(f"Watching {folder} every {poll:g} seconds; interrupt or terminate it to end.")
     try:
         while True:
             count += len(watched.look(say))

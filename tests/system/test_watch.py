@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -43,7 +42,7 @@ def test_a_watched_folder_is_delivered_as_it_fills(data_root: Path, tmp_path: Pa
             _wait(out / "shot_mkv" / "manifest.json")
             time.sleep(2)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             output, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert json.loads(output) == {"deliveries": 1}, said
