@@ -195,10 +195,12 @@ def test_who_names_no_parameters_may_only_ask(there: Place) -> None:
 
 def test_stop_needs_no_parameters_and_ends_it_under_steady_work(there: Place) -> None:
     renders(there)
-    stopped, failures = threading.Event(), list[str]()
+    stopped, begun, failures = threading.Event(), threading.Semaphore(0), list[str]()
 
     def work() -> None:
         client = there.client()
+        client.render(SPLIT, [PICTURE], ShotParams(grain_amount=1.005))
+        begun.release()
         amount = 0.0
         while not stopped.is_set():
             amount += 0.01
@@ -212,6 +214,7 @@ def test_stop_needs_no_parameters_and_ends_it_under_steady_work(there: Place) ->
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
+    assert all(begun.acquire(timeout=30) for _ in threads)
     channel, _ = meet(there, table=bytes(DIGEST))
     channel.send(pack(Kind.ASK, 1, Question.STOP, 0))
     assert until(lambda: channel.receive(1))[0].kind is Kind.TEXT
