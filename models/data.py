@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
+
+if TYPE_CHECKING:
+    import torch
 
 Bytes = NDArray[np.uint8]
 
@@ -35,6 +38,8 @@ class Patches:
 
     def batch(self, step: int, count: int, size: int) -> torch.Tensor:
         """Return (count, 3, size, size) float32, 0..1: flipped, turned, and half of them with another contrast."""
+        import torch
+
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
         chosen = rng.choice(len(self.pictures), count, p=self.weights)
         return torch.from_numpy(np.stack([_patch(self.pictures[i], size, rng) for i in chosen]))
