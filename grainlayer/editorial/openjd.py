@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from grainlayer.editorial.order import Order
 from grainlayer.editorial.plan import check_sources, make_plan
 from grainlayer.editorial.timeline import read_timeline
 from grainlayer.errors import MediaError, TimelineError
+from grainlayer.picture.numbering import ranges
 
 VERSION = "jobtemplate-2023-09"
 LONGEST_TITLE = 128
@@ -45,7 +46,7 @@ def write_template(path: Path, timeline: Path, out: Path, order: Order, run: Run
 def template(title: str, indices: Sequence[int], values: Mapping[str, str], options: Sequence[str]) -> dict[str, Any]:
     """Return a job template with these parameters: the step Shots, with a task for each clip, then the step Edit."""
     words = ["deliver", "{{Param.Timeline}}", "-o", "{{Param.Output}}", "--name", "{{Param.Name}}", *options]
-    shots = {"name": "Index", "type": "INT", "range": ranges(indices)}
+    shots = {"name": "Index", "type": "INT", "range": ",".join(ranges(indices))}
     return {
         "specificationVersion": VERSION,
         "name": re.sub(r"[\x00-\x1f\x7f]|\{\{|\}\}", " ", title)[:LONGEST_TITLE],
@@ -72,17 +73,6 @@ def program() -> str:
         if beside.is_file():
             return str(beside)
     return "grainlayer"
-
-
-def ranges(numbers: Iterable[int]) -> str:
-    """Return whole numbers, rising, as 1-4,6."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][1] + 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
 
 
 def options_of(order: Order) -> list[str]:

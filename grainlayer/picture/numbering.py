@@ -62,7 +62,7 @@ def find_sequence(path: Path) -> tuple[Numbering, dict[int, Path]]:
         raise MediaError(f"There is no file {path}.")
     first, last = min(files), max(files)
     if len(files) < last - first + 1:
-        missing = _ranges(sorted(set(range(first, min(last, first + 10 * len(files) + 100))) - files.keys()))
+        missing = _in_words(sorted(set(range(first, min(last, first + 10 * len(files) + 100))) - files.keys()))
         raise MediaError(f"{numbering.pattern} lacks the frames {missing} of {first}-{last}; add them, or read the parts one by one.")
     return numbering, files
 
@@ -82,13 +82,18 @@ def _in_folder(folder: Path) -> Numbering:
     return Numbering(folder, before, min(len(number) for number in numbers), after)
 
 
-def _ranges(numbers: Iterable[int]) -> str:
-    """Return '5, 7-9' for 5 7 8 9; at most ten parts."""
+def ranges(numbers: Iterable[int]) -> list[str]:
+    """Return '5' and '7-9' for 5 7 8 9, which must rise."""
     parts: list[list[int]] = []
     for number in numbers:
         if parts and number == parts[-1][1] + 1:
             parts[-1][1] = number
         else:
             parts.append([number, number])
-    texts = [str(low) if low == high else f"{low}-{high}" for low, high in parts[:10]]
-    return ", ".join(texts) + (" and more" if len(parts) > 10 else "")
+    return [str(low) if low == high else f"{low}-{high}" for low, high in parts]
+
+
+def _in_words(numbers: Iterable[int]) -> str:
+    """Return the ranges of numbers, at most ten of them."""
+    parts = ranges(numbers)
+    return ", ".join(parts[:10]) + (" and more" if len(parts) > 10 else "")

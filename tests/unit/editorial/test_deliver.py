@@ -11,13 +11,13 @@ from grainlayer.editorial.clips import Node
 from grainlayer.editorial.farm import patience
 from grainlayer.editorial.keys import LOOK, REMOVAL, looks_around, measures, stretches
 from grainlayer.editorial.occupancy import Claim, check_standing, occupied, standing
-from grainlayer.editorial.openjd import ranges
 from grainlayer.editorial.order import Order, Task, check_names, safe_part, stems_of
 from grainlayer.editorial.shots import Keys, PlacedShot, Placement, Shot, Span
 from grainlayer.editorial.stack import composition, timelines, titles
 from grainlayer.editorial.usedrange import MediaFacts, Overlap, frames_of, rates_said, used_frames
 from grainlayer.errors import MediaError, ParamError, TimelineError
 from grainlayer.params import TABLE, GrainSource, Group, Quality, ShotParams
+from grainlayer.picture.numbering import ranges
 
 F = Fraction
 
@@ -101,7 +101,7 @@ def test_orders_that_cannot_be_filled_are_refused(wrong: dict[str, object]) -> N
 
 
 def test_ranges_of_tasks() -> None:
-    assert ranges([1, 2, 3, 5, 8, 9]) == "1-3,5,8-9"
+    assert ranges([1, 2, 3, 5, 8, 9]) == ["1-3", "5", "8-9"]
 
 
 def task(params: ShotParams, keys: Keys, stems: dict[str, str] | None = None) -> Task:
