@@ -130,18 +130,20 @@ def _fields(waves: torch.Tensor, amplitude: torch.Tensor) -> torch.Tensor:
     return torch.fft.irfft2(shaped, s=(size, size))
 
 
-def _white(rng: torch.Generator, count: int, size: int) -> torch.Tensor:
+def _white(rng: torch.Generator, count: int, size: int, frames: int) -> torch.Tensor:
     """Return white fields (N, 3, S, S) whose channels correlate by 0..0.95, half of them not at all."""
     own = torch.randn(count, 3, size, size, generator=rng)
     shared = torch.randn(count, 1, size, size, generator=rng)
-    tie = _uniform(rng, count, 0, 0.95) * (torch.rand(count, generator=rng) < 0.5)
-    tie = tie[:, None, None, None]
+    shots = count // frames
+    tie = _uniform(rng, shots, 0, 0.95) * (torch.rand(shots, generator=rng) < 0.5)
+    tie = tie.repeat_interleave(frames)[:, None, None, None]
     return torch.sqrt(1 - tie) * own + torch.sqrt(tie) * shared
 
 
 def _boolean_field(rng: torch.Generator, clean: torch.Tensor, white: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
+    """Return unit fields for clean pictures; `radius` (indices into RADII) has one entry for every frame or for every shot."""
     size = clean.shape[-1]
-    amplitude = _boolean_amplitudes(rng, radius, size)
+    amplitude = _boolean_amplitudes(rng, radius, size).repeat_interleave(len(clean) // len(radius), 0)
     waves = torch.fft.rfft2(white)
     fields = [_fields(waves, amplitude[:, node]) for node in range(len(NODES))]
     place = (clean - float(COVERAGES[NODES[0]])) / float(COVERAGES[NODES[1]] - COVERAGES[NODES[0]])
@@ -152,22 +154,23 @@ def _boolean_field(rng: torch.Generator, clean: torch.Tensor, white: torch.Tenso
     return field
 
 
-def _grain(rng: torch.Generator, clean: torch.Tensor, kind: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return unit-peak grain and its deviation, both (N, 3, S, S)."""
+def _grain(rng: torch.Generator, clean: torch.Tensor, kind: torch.Tensor, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return unit-peak grain and its deviation, both (N, 3, S, S); every `frames` pictures share what is drawn but the grain itself."""
     count, _, size, _ = clean.shape
-    field = _white(rng, count, size)
+    field = _white(rng, count, size, frames)
     curve = torch.ones(count, 33)
     boolean, filtered, camera = kind == 0, kind == 1, kind == 3
     if boolean.any():
-        radius = torch.randint(len(RADII), (int(boolean.sum()),), generator=rng)
+        radius = torch.randint(len(RADII), (int(boolean.sum()) // frames,), generator=rng)
         field[boolean] = _boolean_field(rng, clean[boolean], field[boolean], radius)
-        curve[boolean] = _boolean_tables()[1][radius]
+        curve[boolean] = _boolean_tables()[1][radius].repeat_interleave(frames, 0)
     if filtered.any():
-        amplitude = _filtered_amplitudes(rng, int(filtered.sum()), size)
+        shots = int(filtered.sum()) // frames
+        amplitude = _filtered_amplitudes(rng, shots, size).repeat_interleave(frames, 0)
         field[filtered] = _fields(torch.fft.rfft2(field[filtered]), amplitude)
-        curve[filtered] = _random_curves(rng, int(filtered.sum()))
+        curve[filtered] = _random_curves(rng, shots).repeat_interleave(frames, 0)
     if camera.any():
-        curve[camera] = _camera_curves(rng, int(camera.sum()))
+        curve[camera] = _camera_curves(rng, int(camera.sum()) // frames).repeat_interleave(frames, 0)
     deviation = _lookup(curve, clean)
     return field * deviation, deviation
 
@@ -184,10 +187,9 @@ def subsample_chroma(picture: torch.Tensor) -> torch.Tensor:
     return torch.stack((red, green, blue), 1)
 
 
-def _store(rng: torch.Generator, clean: torch.Tensor, grainy: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _store(rng: torch.Generator, clean: torch.Tensor, grainy: torch.Tensor, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Pass a part of the batch through what files do: clipping, code steps of 8 or 10 bits, 4:2:0 chroma."""
-    count = len(clean)
-    draw = torch.rand(count, 3, generator=rng)
+    draw = torch.rand(len(clean) // frames, 3, generator=rng).repeat_interleave(frames, 0)
     clip, steps, chroma = draw[:, 0] < 0.5, draw[:, 1], draw[:, 2] < 0.35
     grainy = torch.where(clip[:, None, None, None], grainy.clamp(0, 1), grainy)
     for low, high, codes in ((0.0, 0.15, 255.0), (0.15, 0.5, 1023.0)):
@@ -205,15 +207,18 @@ def strength_map(deviation: torch.Tensor) -> torch.Tensor:
     return functional.avg_pool2d(mean, 5, stride=1, padding=2, count_include_pad=False)
 
 
-def degrade(clean: torch.Tensor, rng: torch.Generator, top: float = TOP, *, heavy: bool = False) -> Batch:
-    """Return a batch of grainy pictures made from clean ones (N, 3, S, S), 0..1, S a multiple of 8."""
-    count = len(clean)
-    kind = torch.multinomial(torch.tensor(HEAVY_SHARES if heavy else SHARES), count, replacement=True, generator=rng)
-    peak = draw_levels(rng, count, top, heavy=heavy)[:, None, None, None]
-    unit, deviation = _grain(rng, clean, kind)
+def degrade(clean: torch.Tensor, rng: torch.Generator, top: float = TOP, *, heavy: bool = False, frames: int = 1) -> Batch:
+    """Return a batch of grainy pictures made from clean ones (N, 3, S, S), 0..1, S a multiple of 8.
+
+    Every `frames` pictures in a row are a shot: one kind and strength of grain, drawn anew for each of them.
+    """
+    shots = len(clean) // frames
+    kind = torch.multinomial(torch.tensor(HEAVY_SHARES if heavy else SHARES), shots, replacement=True, generator=rng)
+    peak = draw_levels(rng, shots, top, heavy=heavy).repeat_interleave(frames)[:, None, None, None]
+    unit, deviation = _grain(rng, clean, kind.repeat_interleave(frames), frames)
     deviation = deviation * peak
-    clean, grainy = _store(rng, clean, clean + unit * peak)
-    told_curve = torch.rand(count, 1, 1, 1, generator=rng) < 0.5
+    clean, grainy = _store(rng, clean, clean + unit * peak, frames)
+    told_curve = (torch.rand(shots, 1, 1, 1, generator=rng) < 0.5).repeat_interleave(frames, 0)
     hint = torch.where(told_curve, strength_map(deviation), peak.expand(-1, 1, *clean.shape[2:]))
-    hint = hint * torch.exp(0.12 * torch.randn(count, 1, 1, 1, generator=rng))
+    hint = hint * torch.exp(0.12 * torch.randn(shots, 1, 1, 1, generator=rng)).repeat_interleave(frames, 0)
     return Batch(grainy, grainy - clean, deviation, hint, peak)

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from models.degrade import Batch
+from models.grow import read_removal
 from models.losses import SHARP, SQUARE, grain_loss
 from models.nets import RemovalNet, ResBlock
 
@@ -72,10 +73,11 @@ class FastNet(RemovalNet):
 class Lesson:
     """Measure a pupil against the truth and against its teacher, a removal net of larger widths."""
 
-    def __init__(self, teacher: Path) -> None:
-        """Take a checkpoint of a removal net; its averaged weights teach."""
-        self.teacher = RemovalNet().eval().to(memory_format=torch.channels_last)
-        self.teacher.load_state_dict(torch.load(teacher, weights_only=True)["average"])
+    def __init__(self, teacher: Path, *, fused: bool = False) -> None:
+        """Take a checkpoint of a removal net of any size; its averaged weights teach, `fused` by torch.compile."""
+        self.teacher = read_removal(teacher).eval().to(memory_format=torch.channels_last)
+        if fused:
+            self.teacher.compile(dynamic=False)
 
     def __call__(self, net: nn.Module, batch: Batch, left_weight: float, *, square: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (loss, share of grain left); the teacher's guess counts as another truth."""

@@ -10,6 +10,10 @@ DEFAULT_WIDTHS = (32, 64, 96)
 DEFAULT_BLOCKS = (1, 1, 3)
 """Residual blocks of the three scales. The lower scales are cheap, and they carry what must be averaged over wide areas."""
 
+QUALITY_WIDTHS = (64, 128, 256)
+QUALITY_BLOCKS = (2, 2, 2)
+"""The same of the large net, for machines with a GPU or with patience: it can begin from the default net, see models/grow.py."""
+
 
 class ResBlock(nn.Module):
     """Add conv-ReLU-conv to the input. No normalisation, so that tiles never differ from the whole frame."""
