@@ -21,6 +21,7 @@ from grainlayer.grain.reshape import reshape_grain
 from grainlayer.grain.stocks import stock_profile
 from grainlayer.grain.synth import prepare, render
 from grainlayer.grain.texture import TextureMap
+from grainlayer.inference.neural import NeuralSynth
 from grainlayer.inference.remove import LevelEstimate, Remover, Strength, estimate_level
 from grainlayer.inference.temporal import TemporalRemover
 from grainlayer.native import address, kernel, run_rows
@@ -100,6 +101,10 @@ class Effect:
     def _temporal(self) -> TemporalRemover:
         return TemporalRemover(self.remover(Quality.TEMPORAL))
 
+    @cached_property
+    def _synth(self) -> NeuralSynth:
+        return NeuralSynth(self.device)
+
     def layers(self, request: Request, told: Strength | None = None) -> Layers:
         """Return base, grain and, where the grain asked for is not simply the shot's own, regrain.
 
@@ -155,9 +160,9 @@ class Effect:
         params, look = request.params, look_of(request.params)
         if params.grain_source is GrainSource.OWN:
             return None if is_own_plain(params) else reshape_grain(grain, base, look, named_profile(params) or request.profile)
-        if params.grain_source is GrainSource.NEURAL:
-            raise ParamError("grain_source neural needs a synthesis model, and none is installed; choose resynthesised or stock.")
         profile = self.profile(request)
+        if params.grain_source is GrainSource.NEURAL:
+            return self._synth.render(self._synth.plan(profile, look, base.shape[0]), base, seed=params.grain_seed, frame=request.frame)
         texture = request.texture if params.grain_source is GrainSource.RESYNTHESISED else None
         plan = prepare(profile, look, base.shape[0], base.shape[1], texture)
         return render(plan, base, seed=params.grain_seed, frame=request.frame)

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import math
 import subprocess
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +22,37 @@ from torch import nn
 from torch.nn import functional
 
 from models.fast import FastNet
+from models.grow import read_removal
+from models.motion import FRAMES
 from models.nets import LevelNet, RemovalNet, gate
+from models.synthnet import FIELDS, SPREADS, SynthNet
+from models.synthnet import RADII as DISKS
+from models.windows import TemporalNet
 
 WEIGHTS = Path(__file__).parent / "weights"
 MANIFEST = Path(__file__).parent / "manifest.toml"
-PARITY = 2e-4
+PARITY = 1e-4
 """Largest difference allowed between torch and onnxruntime, code value (removal) or log units (level)."""
 
 
 class RemovalGraph(nn.Module):
-    """Present the removal net as the runtime calls it: (H, W, 3) and strengths of 8x8 cells (H/8, W/8) -> grain (H, W, 3)."""
+    """Present the removal net as the runtime calls it: (H, W, C) and strengths of 8x8 cells (H/8, W/8) -> grain (H, W, C)."""
 
     def __init__(self, net: RemovalNet) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, picture: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
-        height, width = picture.shape[0] // 2, picture.shape[1] // 2
-        packed = picture.reshape(height, 2, width, 2, 3).permute(4, 1, 3, 0, 2).reshape(1, 12, height, width)
-        scale = functional.interpolate(strength[None, None], scale_factor=4.0, mode="bilinear", align_corners=False)
-        grain = self.net.inner(packed, scale.expand(1, 4, height, width)) * gate(scale)
-        return grain.reshape(3, 2, 2, height, width).permute(3, 1, 4, 2, 0).reshape(2 * height, 2 * width, 3)
+        height, width, channels = picture.shape[0] // 2, picture.shape[1] // 2, self.net.channels
+        packed = picture.reshape(height, 2, width, 2, channels).permute(4, 1, 3, 0, 2).reshape(1, 4 * channels, height, width)
+        return _unpack(self.net, packed, strength, height, width)
+
+
+def _unpack(net: RemovalNet, packed: torch.Tensor, strength: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Return gated grain (2 height, 2 width, C) for packed pictures (1, n, height, width)."""
+    scale = functional.interpolate(strength[None, None], scale_factor=4.0, mode="bilinear", align_corners=False)
+    grain = net.inner(packed, scale.expand(1, 4, height, width)) * gate(scale)
+    return grain.reshape(net.channels, 2, 2, height, width).permute(3, 1, 4, 2, 0).reshape(2 * height, 2 * width, net.channels)
 
 
 class LevelGraph(nn.Module):
@@ -53,38 +67,140 @@ class LevelGraph(nn.Module):
         return self.net(planes)[0].permute(1, 2, 0), functional.avg_pool2d(planes, 8)[0].permute(1, 2, 0)
 
 
-TASKS: dict[str, tuple[type[nn.Module], Any, list[str], list[str]]] = {
-    "removal": (RemovalNet, RemovalGraph, ["picture", "strength"], ["grain"]),
-    "fast": (FastNet, RemovalGraph, ["picture", "strength"], ["grain"]),
-    "level": (LevelNet, LevelGraph, ["picture"], ["log_deviation", "mean"]),
+class TemporalGraph(nn.Module):
+    """Present the temporal net as the runtime calls it: (FRAMES, H, W, 3) and strengths (H/8, W/8) -> grain of the middle (H, W, 3)."""
+
+    def __init__(self, net: TemporalNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, window: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
+        height, width = window.shape[1] // 2, window.shape[2] // 2
+        packed = window.reshape(FRAMES, height, 2, width, 2, 3).permute(0, 5, 2, 4, 1, 3).reshape(1, 12 * FRAMES, height, width)
+        return _unpack(self.net, packed, strength, height, width)
+
+
+class SynthGraph(nn.Module):
+    """Present the synthesiser as the runtime calls it, for three channels at once.
+
+    noise (H, W, 3 * FIELDS) the fields of red, then of green, then of blue; picture (H, W, 3); emulsion (2,) log radius and spread
+    -> grain (H, W, 3) of about unit strength, and what it is in truth: statistics (3, 17), mean, standard deviation and the correlation
+    of grain whose fields correlate by one half, at code values 0, 1/16 ... 1, measured over RADIUS_KNOTS and SPREAD_KNOTS.
+    """
+
+    def __init__(self, net: SynthNet) -> None:
+        super().__init__()
+        self.net = net
+        self.table = measure_synth(net)
+
+    def forward(self, noise: torch.Tensor, picture: torch.Tensor, emulsion: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        height, width = picture.shape[0], picture.shape[1]
+        fields = noise.permute(2, 0, 1).reshape(3, FIELDS, height, width)
+        planes = picture.permute(2, 0, 1).reshape(3, 1, height, width)
+        grain = self.net(fields, planes, emulsion.reshape(1, 2, 1, 1).expand(3, 2, 1, 1))
+        shares: list[torch.Tensor] = []
+        for value, knots in zip((emulsion[0], emulsion[1]), (torch.log(RADIUS_KNOTS), SPREAD_KNOTS), strict=True):
+            place = ((value - knots[0]) / (knots[1] - knots[0])).clamp(0, len(knots) - 1)
+            shares.append(functional.relu(1 - torch.abs(place - torch.arange(len(knots)))))
+        statistics = (self.table * shares[0][:, None, None, None] * shares[1][None, :, None, None]).sum((0, 1))
+        return grain.reshape(3, height, width).permute(1, 2, 0), statistics
+
+
+RADIUS_KNOTS = torch.exp(torch.linspace(math.log(DISKS[0]), math.log(DISKS[1]), 8))
+SPREAD_KNOTS = torch.linspace(*SPREADS, 6)
+MEASURED = 208
+"""Side of the grey fields on which a synthesiser's strength is measured, pixels."""
+
+
+def measure_synth(net: SynthNet) -> torch.Tensor:
+    """Return mean, deviation and correlation at fields correlated by 1/2 of the net's grain, (8, 6, 3, 17): by radius, spread, grey."""
+    rng = torch.Generator().manual_seed(17)
+    table = torch.empty(len(RADIUS_KNOTS), len(SPREAD_KNOTS), 3, 17)
+    with torch.no_grad():
+        for row, radius in enumerate(torch.log(RADIUS_KNOTS)):
+            for column, spread in enumerate(SPREAD_KNOTS):
+                emulsion = torch.stack((radius, spread)).reshape(1, 2, 1, 1).expand(2, 2, 1, 1)
+                for number, grey in enumerate(torch.linspace(0, 1, 17)):
+                    field = torch.randn(2, FIELDS, MEASURED, MEASURED, generator=rng)
+                    field[1] = 0.5 * field[0] + 0.75**0.5 * field[1]
+                    grain = net(field, grey.expand(2, 1, MEASURED, MEASURED), emulsion)[:, 0, net.halo : -net.halo, net.halo : -net.halo]
+                    alike = torch.corrcoef(grain.flatten(1))[0, 1]
+                    table[row, column, :, number] = torch.stack((grain.mean(), grain.std(), alike))
+    return table
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Say how the nets of a training task are exported: the runtime's task, the graph, and its inputs' and outputs' names."""
+
+    runtime: str
+    graph: Callable[[Any], nn.Module]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    frames: int = 1
+    multiple: int = 8
+
+
+REMOVAL = Kind("removal", RemovalGraph, ("picture", "strength"), ("grain",))
+KINDS = {
+    "removal": REMOVAL,
+    "quality": REMOVAL,
+    "fast": REMOVAL,
+    "grey": Kind("removal-grey", RemovalGraph, ("picture", "strength"), ("grain",)),
+    "temporal": Kind("temporal", TemporalGraph, ("window", "strength"), ("grain",), FRAMES),
+    "level": Kind("level", LevelGraph, ("picture",), ("log_deviation", "mean")),
+    "synth": Kind("synth", SynthGraph, ("noise", "picture", "emulsion"), ("grain", "statistics"), multiple=SynthNet.multiple_of),
 }
-RUNTIME_TASK = {"fast": "removal"}
-"""What a net does for the runtime, where that is not its own name."""
-HALO = {"removal": 88, "fast": 72, "level": 40}
+LEVEL_HALO = 40
+SMALL = {"emulsion", "statistics"}
+"""Inputs and outputs that are no pictures."""
 
 
-def build(task: str, checkpoint: Path) -> nn.Module:
-    """Return the graph of a checkpoint's averaged weights."""
-    net, graph, _, _ = TASKS[task]
-    state = torch.load(checkpoint, weights_only=True)
-    module = net()
-    module.load_state_dict(state["average"])
-    return graph(module.collapsed() if isinstance(module, FastNet) else module).eval()
+def load_net(task: str, checkpoint: Path) -> Any:
+    """Return a checkpoint's averaged net, of the size it was trained in; of the fast one the collapsed net."""
+    if task in ("removal", "quality", "grey"):
+        return read_removal(checkpoint)
+    module = {"fast": FastNet, "temporal": TemporalNet, "level": LevelNet, "synth": SynthNet}[task]()
+    module.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
+    return module.collapsed() if isinstance(module, FastNet) else module
+
+
+def halo_of(net: nn.Module) -> int:
+    """Return how far beyond a tile's edge the net looks, pixels, rounded up to whole cells.
+
+    Head, tail and two stacks of blocks look at half size, two at a quarter, one at an eighth; the strength's cells reach one further.
+    """
+    if not isinstance(net, RemovalNet):
+        return SynthNet.halo if isinstance(net, SynthNet) else LEVEL_HALO
+    top, mid, low = (len(part) for part in (net.encode_top, net.encode_mid, net.bottom))
+    reach = 2 * (2 + 4 * top) + 4 * 4 * mid + 8 * 2 * low
+    return (reach + 8 + 7) // 8 * 8
 
 
 def example(task: str, height: int, width: int) -> tuple[torch.Tensor, ...]:
     """Return random inputs of a graph."""
     rng = torch.Generator().manual_seed(7)
     picture = torch.rand(height, width, 3, generator=rng)
-    return (picture,) if task == "level" else (picture, torch.full((height // 8, width // 8), 0.05))
+    if task == "level":
+        return (picture,)
+    if task == "synth":
+        return torch.randn(height, width, 3 * FIELDS, generator=rng), picture, torch.tensor([-0.7, 0.8])
+    shown = torch.rand(FRAMES, height, width, 3, generator=rng) if task == "temporal" else picture
+    shown = picture[:, :, :1].contiguous() if task == "grey" else shown
+    return shown, torch.full((height // 8, width // 8), 0.05)
 
 
 def write_graph(task: str, graph: nn.Module, path: Path) -> None:
-    """Write the graph with free height and width (multiples of 8)."""
-    _, _, inputs, outputs = TASKS[task]
-    axes = {name: {0: f"{name}_rows", 1: f"{name}_columns"} for name in inputs + outputs}
-    arguments = {"input_names": inputs, "output_names": outputs, "dynamic_axes": axes, "opset_version": 18, "dynamo": False}
-    torch.onnx.export(graph, example(task, 64, 96), str(path), **arguments)
+    """Write the graph with free height and width."""
+    kind = KINDS[task]
+    names = [*kind.inputs, *kind.outputs]
+    axes: dict[str, dict[int, str]] = {name: {0: f"{name}_rows", 1: f"{name}_columns"} for name in names if name not in SMALL}
+    if "window" in axes:
+        axes["window"] = {1: "window_rows", 2: "window_columns"}
+    arguments = {"input_names": list(kind.inputs), "output_names": list(kind.outputs), "dynamic_axes": axes}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # steps of 8-bit nets are constants here, and the exporter by tracing is the one that is wanted
+        torch.onnx.export(graph, example(task, 64, 96), str(path), **arguments, opset_version=18, dynamo=False)
 
 
 def parity(task: str, graph: nn.Module, path: Path) -> float:
@@ -93,7 +209,7 @@ def parity(task: str, graph: nn.Module, path: Path) -> float:
     values = example(task, 136, 200)
     with torch.no_grad():
         expected = graph(*values)
-    got = session.run(None, {name: value.numpy() for name, value in zip(TASKS[task][2], values, strict=True)})
+    got = session.run(None, {name: value.numpy() for name, value in zip(KINDS[task].inputs, values, strict=True)})
     expected = expected if isinstance(expected, tuple) else (expected,)
     return max(float(np.abs(a.numpy() - b).max()) for a, b in zip(expected, got, strict=True))
 
@@ -121,32 +237,33 @@ def _toml(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
+def publish(task: str, graph: nn.Module, model_id: str, most: float = PARITY) -> None:
+    """Write a graph among the weights, hold it against torch and enter it. Raise SystemExit if they differ by more than `most`."""
+    WEIGHTS.mkdir(exist_ok=True)
+    path, kind = WEIGHTS / f"{model_id}.onnx", KINDS[task]
+    part = path.with_suffix(".part")
+    write_graph(task, graph, part)
+    difference = parity(task, graph, part)
+    if difference > most:
+        part.unlink()
+        raise SystemExit(f"The exported graph differs from torch by {difference:.2e}; it was not kept.")
+    part.replace(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    card = {"id": model_id, "task": kind.runtime, "file": path.name, "sha256": digest, "encoding": "perceptual code values"}
+    card |= {"frames": kind.frames, "halo": halo_of(graph.net), "multiple_of": kind.multiple}  # pyright: ignore[reportArgumentType]
+    card |= {"licence": "Apache-2.0", "training_commit": commit()}
+    enter(card | {"metrics": {"parity": float(f"{difference:.2g}")}})
+    print(f"{path.name}: {path.stat().st_size} bytes, parity {difference:.2e}")
+
+
 def main() -> None:
     """Export, check, enter."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--task", choices=sorted(TASKS), required=True)
+    parser.add_argument("--task", choices=sorted(KINDS), required=True)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--id", required=True)
     args = parser.parse_args()
-    WEIGHTS.mkdir(exist_ok=True)
-    path = WEIGHTS / f"{args.id}.onnx"
-    graph = build(args.task, args.checkpoint)
-    write_graph(args.task, graph, path)
-    difference = parity(args.task, graph, path)
-    if difference > PARITY:
-        path.unlink()
-        raise SystemExit(f"The exported graph differs from torch by {difference:.2e}; it was not kept.")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    card = {
-        "id": args.id,
-        "task": RUNTIME_TASK.get(args.task, args.task),
-        "file": path.name,
-        "sha256": digest,
-        "encoding": "perceptual code values",
-    }
-    card |= {"frames": 1, "halo": HALO[args.task], "multiple_of": 8, "licence": "Apache-2.0", "training_commit": commit()}
-    enter(card | {"metrics": {"parity": float(f"{difference:.2g}")}})
-    print(f"{path.name}: {path.stat().st_size} bytes, parity {difference:.2e}")
+    publish(args.task, KINDS[args.task].graph(load_net(args.task, args.checkpoint)).eval(), args.id)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def widths_of(state: Mapping[str, torch.Tensor]) -> tuple[tuple[int, int, int], 
 def read_removal(path: Path) -> RemovalNet:
     """Return the averaged net of a checkpoint, of whatever size it is."""
     state = torch.load(path, weights_only=True)["average"]
-    net = RemovalNet(*widths_of(state))
+    net = RemovalNet(*widths_of(state), channels=len(state["tail.weight"]) // 4)
     net.load_state_dict(state)
     return net
 
@@ -42,6 +42,17 @@ def grow(small: RemovalNet, large: RemovalNet) -> None:
         twin = mine.get(name)
         if isinstance(twin, nn.Conv2d | nn.ConvTranspose2d):
             _embed(twin, module, name)
+
+
+def to_grey(colour: RemovalNet) -> RemovalNet:
+    """Return the net of one channel that answers a grey picture as the mean of what `colour` answers for its three equal channels."""
+    state = colour.state_dict()
+    grey = RemovalNet(*widths_of(state), channels=1)
+    head, tail, bias = state["head.weight"], state["tail.weight"], state["tail.bias"]
+    state["head.weight"] = torch.cat((head[:, :12].unflatten(1, (3, 4)).sum(1), head[:, 12:]), 1)
+    state["tail.weight"], state["tail.bias"] = tail.unflatten(0, (3, 4)).mean(0), bias.unflatten(0, (3, 4)).mean(0)
+    grey.load_state_dict(state)
+    return grey
 
 
 def _embed(small: nn.Conv2d | nn.ConvTranspose2d, large: nn.Conv2d | nn.ConvTranspose2d, name: str) -> None:

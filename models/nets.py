@@ -42,7 +42,7 @@ def gate(strength: torch.Tensor) -> torch.Tensor:
 class RemovalNet(nn.Module):
     """Predict the grain of a picture from the picture and a strength map.
 
-    forward(picture (N, 3, H, W), strength (N, 1, H, W) standard deviation in code value) -> grain (N, 3, H, W).
+    forward(picture (N, C, H, W), strength (N, 1, H, W) standard deviation in code value) -> grain (N, C, H, W); C is 3, or 1 for grey.
     A residual U-Net behind pixel-unshuffle(2). Grain is carried through by linear paths alone: multiplying it by the strength
     instead, a gain of 1 to 100 that rectifiers must undo, cost 2 to 4 dB. A gate closes where the strength is next to nothing.
     H and W must be multiples of 8.
@@ -50,10 +50,13 @@ class RemovalNet(nn.Module):
 
     multiple_of = 8
 
-    def __init__(self, widths: tuple[int, int, int] = DEFAULT_WIDTHS, blocks: tuple[int, int, int] = DEFAULT_BLOCKS) -> None:
+    def __init__(
+        self, widths: tuple[int, int, int] = DEFAULT_WIDTHS, blocks: tuple[int, int, int] = DEFAULT_BLOCKS, channels: int = 3
+    ) -> None:
         super().__init__()
         top, mid, low = widths
-        self.head = nn.Conv2d(16, top, 3, padding=1)
+        self.channels = channels
+        self.head = nn.Conv2d(4 * channels + 4, top, 3, padding=1)
         self.encode_top = stack(top, blocks[0])
         self.down_mid = nn.Conv2d(top, mid, 2, stride=2)
         self.encode_mid = stack(mid, blocks[1])
@@ -63,15 +66,15 @@ class RemovalNet(nn.Module):
         self.decode_mid = stack(mid, blocks[1])
         self.up_top = nn.ConvTranspose2d(mid, top, 2, stride=2)
         self.decode_top = stack(top, blocks[0])
-        self.tail = nn.Conv2d(top, 12, 3, padding=1)
+        self.tail = nn.Conv2d(top, 4 * channels, 3, padding=1)
 
     def forward(self, picture: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
         scale = functional.pixel_unshuffle(strength, 2)
         grain = self.inner(functional.pixel_unshuffle(picture, 2), scale)
-        return functional.pixel_shuffle(grain * gate(torch.cat((scale, scale, scale), 1)), 2)
+        return functional.pixel_shuffle(grain * gate(scale).repeat(1, self.channels, 1, 1), 2)
 
     def inner(self, packed: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-        """Return ungated grain (N, 12, H/2, W/2) for an unshuffled picture (12 channels) and strength map (4 channels)."""
+        """Return ungated grain (N, 4 C, H/2, W/2) for an unshuffled picture (4 C channels) and strength map (4 channels)."""
         top = self.encode_top(self.head(torch.cat((packed - 0.5, scale), 1)))
         mid = self.encode_mid(self.down_mid(top))
         low = self.bottom(self.down_low(mid))

@@ -9,11 +9,10 @@ from dataclasses import replace
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from models.degrade import Batch
 from models.motion import FRAMES, repeat_some
-from models.nets import DEFAULT_BLOCKS, DEFAULT_WIDTHS, RemovalNet, gate
+from models.nets import DEFAULT_BLOCKS, DEFAULT_WIDTHS, RemovalNet
 
 
 class TemporalNet(RemovalNet):
@@ -27,11 +26,6 @@ class TemporalNet(RemovalNet):
     def __init__(self, widths: tuple[int, int, int] = DEFAULT_WIDTHS, blocks: tuple[int, int, int] = DEFAULT_BLOCKS) -> None:
         super().__init__(widths, blocks)
         self.head = nn.Conv2d(12 * FRAMES + 4, widths[0], 3, padding=1)
-
-    def forward(self, picture: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
-        scale = functional.pixel_unshuffle(strength, 2)
-        grain = self.inner(functional.pixel_unshuffle(picture, 2), scale)
-        return functional.pixel_shuffle(grain * gate(torch.cat((scale, scale, scale), 1)), 2)
 
     def begin_from(self, single: RemovalNet) -> None:
         """Take over a net of single pictures of the same size, so that the answer is its answer and the neighbours count for nothing."""

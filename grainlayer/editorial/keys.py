@@ -15,7 +15,7 @@ from typing import Any
 from grainlayer.editorial.order import Order, Task
 from grainlayer.errors import MediaError
 from grainlayer.inference.registry import model_root, read_manifest
-from grainlayer.params import TABLE, GrainSource, Group, ProfileSource, Quality, Value
+from grainlayer.params import MADE_AGAIN, TABLE, GrainSource, Group, ProfileSource, Quality, Value
 from grainlayer.picture.media import is_sequence
 
 RENDERING = 2
@@ -115,7 +115,7 @@ def looks_around(task: Task) -> bool:
 
 def measures(task: Task) -> bool:
     """Say whether a clip's own grain must be measured: to remove it, or to make it again."""
-    return removes(task) or GrainSource.RESYNTHESISED in values_of(task, "grain_source")
+    return removes(task) or any(source in MADE_AGAIN for source in values_of(task, "grain_source"))
 
 
 def _values(task: Task, keys: Iterable[str]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def prepare(profile: GrainProfile, look: GrainLook, height: int, width: int, tex
     bank = design(spectra, extra.spectra if extra else ())
     blend = _blend(len(spectra))
     deviation = np.sqrt(np.maximum(np.einsum("fi,gi,fg->i", blend, blend, bank.gram[: len(blend), : len(blend)]), 1e-12))
-    strength = _strength(profile, look) * np.sqrt(blend.T @ _retained(profile, height, len(spectra)))
+    strength = delivered_strength(profile, look, height)
     gain = np.round(strength[:, None] * (blend / deviation) * GAIN_STEPS) / GAIN_STEPS
     if extra and extra.spectra:
         extra = extra.with_fields(bank, blend / deviation, np.round(strength * GAIN_STEPS) / GAIN_STEPS)
@@ -144,6 +144,18 @@ def correlation_root(matrix: Floats) -> Floats:
         own = nearest[row, row] - root[row, :row] @ root[row, :row]
         root[row, row] = np.sqrt(own) if own > 1e-6 else 0.0
     return root / np.sqrt((root * root).sum(axis=1, keepdims=True))
+
+
+def main_spectrum(profile: GrainProfile, look: GrainLook, height: int) -> Spectrum:
+    """Return the spectrum of grain on middle grey, as delivered on pictures `height` pixels high."""
+    spectra = _spectra(profile, look, height)
+    return spectra[len(spectra) // 2]
+
+
+def delivered_strength(profile: GrainProfile, look: GrainLook, height: int) -> Floats:
+    """Return standard deviations by channel and code value, (3, 1025), on pictures `height` pixels high, with the look's gains."""
+    count = len(_spectra(profile, look, height))
+    return _strength(profile, look) * np.sqrt(_blend(count).T @ _retained(profile, height, count))
 
 
 def _spectra(profile: GrainProfile, look: GrainLook, height: int) -> tuple[Spectrum, ...]:

@@ -17,7 +17,7 @@ from grainlayer.errors import MediaError
 from grainlayer.jobs.outputs import check_output, open_output, target
 from grainlayer.jobs.progress import progress
 from grainlayer.jobs.shots import ShotGrain, find_shots, given_shots, measure_shot, windows
-from grainlayer.params import GrainSource, ShotParams
+from grainlayer.params import MADE_AGAIN, ShotParams
 from grainlayer.picture.media import Fields, Frame, MediaInfo, Reader, Writer, open_media
 from grainlayer.picture.planes import from_image, join_planes, split_planes, to_image
 from grainlayer.picture.samples import SampleFormat
@@ -85,7 +85,7 @@ def measure_for(effect: Effect, reader: Reader, start: int, stop: int, params: S
     if names_profile(params):
         return None
     needs_level = params.removal > 0
-    needs_profile = params.grain_source is GrainSource.RESYNTHESISED
+    needs_profile = params.grain_source in MADE_AGAIN
     return measure_shot(effect, reader, start, stop, params) if needs_level or needs_profile else None
 
 

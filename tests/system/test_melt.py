@@ -151,7 +151,7 @@ def value_of(param: Param) -> object:
     if param.kind is Kind.BOOL:
         return int(not param.default)
     if param.kind is Kind.CHOICE:
-        return next(entry for entry in reversed(param.menu) if entry not in (param.default, "neural"))
+        return next(entry for entry in reversed(param.menu) if entry != param.default)
     if param.kind is Kind.TEXT:
         return ""
     return (param.shown[0] + param.shown[1]) / 2 if param.kind is Kind.FLOAT else int(param.low + 1)

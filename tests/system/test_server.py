@@ -382,7 +382,7 @@ def test_artifact_restore_at_nothing_shows_the_source_or_no_difference(client: C
 @pytest.mark.parametrize(
     "params",
     [
-        ShotParams(grain_source=GrainSource.NEURAL),
+        ShotParams(grain_source=GrainSource.NEURAL, profile=ProfileSource.FILE),
         ShotParams(view=View.BASE, profile=ProfileSource.BOX, box_width=0.0),
         ShotParams(view=View.BASE, profile=ProfileSource.BOX, box_x=1.0),
         ShotParams(view=View.BASE, profile=ProfileSource.FILE),
