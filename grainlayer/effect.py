@@ -99,7 +99,7 @@ class Effect:
 
     @cached_property
     def _temporal(self) -> TemporalRemover:
-        return TemporalRemover(self.remover(Quality.TEMPORAL))
+        return TemporalRemover(self.remover(Quality.TEMPORAL), self.device)
 
     @cached_property
     def _synth(self) -> NeuralSynth:

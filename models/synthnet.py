@@ -15,6 +15,8 @@ from torch.nn import functional
 WIDTH, BLOCKS = 32, 3
 FIELDS = 2
 """Independent white fields that a channel's grain is made of."""
+FAR = 5.0
+"""Where the ends of the values lie before anything is learnt, in standard deviations."""
 RADII, SPREADS = (0.25, 1.2), (0.3, 1.1)
 """Ranges of disk radius and point spread, pixels, within which the net was taught."""
 
@@ -42,7 +44,8 @@ class SynthNet(nn.Module):
 
     forward(field (N, FIELDS, H, W) unit white noise, picture (N, 1, H, W) code value of one channel, emulsion (N, 2, 1, 1) natural log
     of the disks' radius and the point spread, pixels) -> grain (N, 1, H, W) whose standard deviation is about 1 at every code value:
-    the caller scales it by the strength curve. H and W must be even.
+    the caller scales it by the strength curve. No value lies beyond two ends that depend on the condition: where disks are few, much of
+    the picture has none at all, where they are many, much is covered whole. H and W must be even.
     """
 
     multiple_of = 2
@@ -55,8 +58,10 @@ class SynthNet(nn.Module):
         self.blocks = nn.ModuleList([Block(width) for _ in range(blocks)])
         self.last = nn.Conv2d(width, width, 1)
         self.tail = nn.Conv2d(width, 4, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        self.ends = nn.Conv2d(width, 8, 1)
+        for part in (self.last, self.ends):
+            nn.init.zeros_(part.weight)
+            nn.init.zeros_(part.bias)
 
     def forward(self, field: torch.Tensor, picture: torch.Tensor, emulsion: torch.Tensor) -> torch.Tensor:
         packed = functional.pixel_unshuffle(picture.clamp(0, 1), 2) * 2 - 1
@@ -65,7 +70,9 @@ class SynthNet(nn.Module):
         x = self.head(functional.pixel_unshuffle(field, 2))
         for block in self.blocks:
             x = block(x, known)
-        return functional.pixel_shuffle(self.tail(x * (1 + self.last(known))), 2)
+        raw, ends = self.tail(x * (1 + self.last(known))), self.ends(known)
+        low, high = ends[:, :4] - FAR, ends[:, 4:] + FAR
+        return functional.pixel_shuffle(low + functional.relu(raw - low) - functional.relu(raw - high), 2)
 
 
 class Critic(nn.Module):

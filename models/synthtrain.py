@@ -29,7 +29,7 @@ CONDITIONS, REPEATS, PATCH = 6, 6, 64
 BORDER = 8
 """Pixels at a patch's edge that the convolutions' padding has touched."""
 RINGS = 16
-WEIGHTS = {"strength": 4.0, "spectrum": 1.0, "marginal": 1.0, "critic": 0.003}
+WEIGHTS = {"strength": 4.0, "spectrum": 1.0, "marginal": 2.0, "critic": 0.003}
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,8 @@ class Run:
         pictures = [p for p in read_pictures(args.data).values() if min(p.shape[:2]) >= SIZE]
         self.bank = build_bank(self.out / "bank.npz", pictures)
         self.net, self.average, self.critic = SynthNet(), SynthNet(), Critic()
+        if args.start is not None:
+            self.net.load_state_dict(torch.load(args.start, weights_only=True)["average"])
         self.average.load_state_dict(self.net.state_dict())
         self.optimisers = optimisers(self.net, args.rate)
         self.critics = torch.optim.AdamW(self.critic.parameters(), lr=2e-4, betas=(0.5, 0.99))
@@ -205,6 +207,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", required=True, help="folder of the run: bank.npz, last.pt and log.csv")
     parser.add_argument("--data", type=Path, default=data_root() / "train" / "open", help="photographs, parts of which are rendered on")
     parser.add_argument("--steps", type=int, default=12_000)
+    parser.add_argument("--start", type=Path, help="checkpoint whose averaged weights a new run starts from")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)

@@ -64,11 +64,11 @@ def cell_means(image: Image) -> Floats:
 
 
 def pad(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """Extend a picture at its bottom and right by its last row and column; the same picture if it fits."""
-    down, right = height - image.shape[0], width - image.shape[1]
+    """Extend pictures (..., H, W, C) at the bottom and right by their last row and column; the same array if they fit."""
+    down, right = height - image.shape[-3], width - image.shape[-2]
     if down == 0 and right == 0:
         return image
-    return np.pad(image, ((0, down), (0, right)) + ((0, 0),) * (image.ndim - 2), mode="edge")
+    return np.pad(image, ((0, 0),) * (image.ndim - 3) + ((0, down), (0, right), (0, 0)), mode="edge")
 
 
 class Remover:
@@ -87,24 +87,26 @@ class Remover:
 
     def grain_by_cells(self, image: Image, cells: Floats) -> Image:
         """Return the grain of `image` (H, W, 3), told the strength of each cell of 8x8 pixels."""
-        height, width = image.shape[:2]
-        padded = pad(image, cells.shape[0] * CELL, cells.shape[1] * CELL)
-        whole = padded.shape[0] * padded.shape[1] <= WHOLE
-        grain = self.model.run(padded, cells)[0] if whole else self._tiled(padded, cells)
-        return np.ascontiguousarray(grain[:height, :width])
+        return run_by_cells(self.model, image, cells)
 
-    def _tiled(self, image: Image, cells: Floats) -> Image:
-        """Run tile by tile; with the halo of the model's card the result is that of the whole picture."""
-        out = np.empty_like(image)
-        card = self.model.card
-        for tile in tiles(image.shape[0], image.shape[1], TILE, card.halo, card.multiple_of):
-            y0, y1, x0, x1 = tile.source
-            part = np.ascontiguousarray(image[y0:y1, x0:x1])
-            strength = np.ascontiguousarray(cells[y0 // CELL : y1 // CELL, x0 // CELL : x1 // CELL])
-            grain = self.model.run(part, strength)[0]
-            top, bottom, left, right = tile.target
-            out[top:bottom, left:right] = grain[top - y0 : bottom - y0, left - x0 : right - x0]
-        return out
+
+def run_by_cells(model: Model, picture: NDArray[np.float32], cells: Floats) -> Image:
+    """Return the grain (H, W, C) of a picture (H, W, C), or of the middle of a window (T, H, W, C), told the strength of each cell.
+
+    With the halo of the model's card, pictures that are run tile by tile give what they give whole.
+    """
+    height, width = picture.shape[-3:-1]
+    padded = pad(picture, cells.shape[0] * CELL, cells.shape[1] * CELL)
+    rows, columns = padded.shape[-3:-1]
+    if rows * columns <= WHOLE:
+        return np.ascontiguousarray(model.run(padded, cells)[0][:height, :width])
+    out = np.empty((rows, columns, padded.shape[-1]), np.float32)
+    for tile in tiles(rows, columns, TILE, model.card.halo, model.card.multiple_of):
+        y0, y1, x0, x1 = tile.source
+        part = np.ascontiguousarray(padded[..., y0:y1, x0:x1, :])
+        strength = np.ascontiguousarray(cells[y0 // CELL : y1 // CELL, x0 // CELL : x1 // CELL])
+        out[(*tile.place, slice(None))] = model.run(part, strength)[0][(*tile.inside, slice(None))]
+    return np.ascontiguousarray(out[:height, :width])
 
 
 def strength_cells(image: Image, strength: Strength) -> Floats:
