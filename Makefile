@@ -2,7 +2,7 @@
 #   make demo [CLIP=path]   the main job on a short clip, with a contact sheet and a table in build/demo
 #   make test               lint, types, import rules and all tests
 #   make bench              benchmarks; results go to tests/bench/results
-#   make train-smoke        every training task of the seed for some steps, in under 3 minutes; prints first and last loss
+#   make train-smoke        every training task for some steps, in under 3 minutes; losses must fall, killed runs must go on alike
 #   make soak               the long runs of which make test does a hundredth
 #   make generate           write what is derived from grainlayer/params.py and grainlayer/server/wire.py, for the scripts too
 #   make bridge             the OpenFX plug-ins, in build/GrainLayer.ofx.bundle; loads on Linux systems from 2018 on

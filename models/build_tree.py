@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import sys
 import tempfile
 import zlib
 from collections.abc import Sequence
@@ -20,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from grainlayer.errors import GrainlayerError, MediaError, ParamError
+from grainlayer.errors import MediaError, ParamError
 from grainlayer.types import Encoding
 from models.kinds import KINDS, Kind, make_kind
+from models.shell import sentences
 from models.trees import LEVELS_FILE, picture_files, read_picture, write_picture
 
 LEVELS = (0.01, 0.025, 0.05, 0.075, 0.1)
@@ -137,10 +137,8 @@ def parse(arguments: Sequence[str] | None = None) -> Plan:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build the tree that the command line asks for; end with a sentence where that cannot be done."""
     plan = parse(arguments)
-    try:
+    with sentences("smaller pictures"):
         print(f"The tree is in {build(plan)}.")
-    except GrainlayerError as error:
-        sys.exit(str(error))
 
 
 if __name__ == "__main__":

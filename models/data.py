@@ -1,14 +1,23 @@
-"""Read the clean training pictures and cut patches from them, deterministic by step."""
+"""Read the clean training pictures and cut patches from them, deterministic by step; and see to trees of pairs.
+
+`python -m models.data list TREE` prints a line for each level and each picture of a tree (models/trees.py), and
+`python -m models.data build ...` makes one, as models.build_tree does.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from grainlayer.errors import MediaError
+from models.shell import sentences
 
 if TYPE_CHECKING:
     import torch
@@ -21,10 +30,31 @@ def data_root() -> Path:
     return Path(os.environ.get("GRAINLAYER_DATA", "../shared/data"))
 
 
-def read_pictures(folder: Path) -> dict[str, Bytes]:
-    """Return every picture below `folder` as (H, W, 3) 8-bit, by its path relative to the folder, in sorted order."""
+def find_pictures(folder: Path) -> list[Path]:
+    """Return every picture below `folder`, sorted. Raise MediaError if there is none."""
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".jpg", ".png", ".webp"})
-    return {str(p.relative_to(folder)): np.asarray(Image.open(p).convert("RGB")) for p in files}
+    if not files:
+        what = "holds no picture" if folder.is_dir() else "is no folder"
+        raise MediaError(f"{folder} {what}; name a folder with JPEG, PNG or WebP files in it or below it.")
+    return files
+
+
+def read_rgb(file: Path) -> Bytes:
+    """Return a picture as (H, W, 3) 8-bit. Raise MediaError if it is damaged."""
+    try:
+        with Image.open(file) as held:
+            return np.asarray(held.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise MediaError(f"{file} cannot be read as a picture ({reason}); replace it, or take it out of its folder.") from error
+
+
+def read_pictures(folder: Path) -> dict[str, Bytes]:
+    """Return every picture below `folder` as (H, W, 3) 8-bit, by its path relative to the folder, in sorted order.
+
+    Raise MediaError if there is none, or one is damaged.
+    """
+    return {str(file.relative_to(folder)): read_rgb(file) for file in find_pictures(folder)}
 
 
 class Patches:
@@ -55,3 +85,45 @@ def _patch(picture: Bytes, size: int, rng: np.random.Generator) -> NDArray[np.fl
         low, high = rng.uniform(0, 0.25), rng.uniform(0.6, 1.0)
         patch = low + (high - low) * patch ** rng.uniform(0.7, 1.4)
     return np.ascontiguousarray(patch.transpose(2, 0, 1), dtype=np.float32)
+
+
+def list_tree(arguments: Sequence[str]) -> None:
+    """Print what a tree holds. Raise MediaError if it cannot be used; exits with a sentence unless one tree is given."""
+    from models.trees import picture_size, read_tree
+
+    if len(arguments) != 1:
+        raise SystemExit("Name one tree, the folder that holds org and fg: python -m models.data list TREE.")
+    tree = read_tree(Path(arguments[0]))
+    print(f"{tree.path}: {len(tree.names)} pictures at {len(tree.levels)} levels")
+    for name, level in tree.levels.items():
+        print(f"level {name}: {level:g}")
+    for name in tree.names:
+        width, height = picture_size(tree.files["org", name])
+        print(f"picture {name}: {width}x{height}")
+
+
+def build_tree(arguments: Sequence[str]) -> None:
+    """Build a tree, as models.build_tree does."""
+    from models import build_tree
+
+    build_tree.main(arguments)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"list": list_tree, "build": build_tree}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what the first word says."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    command = given[0] if given else ""
+    if command in {"-h", "--help"}:
+        print(__doc__)
+        return
+    if command not in COMMANDS:
+        raise SystemExit(f"There is no command {command!r}: use {' or '.join(COMMANDS)}, as in python -m models.data list TREE.")
+    with sentences("smaller pictures"):
+        COMMANDS[command](given[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch.nn import functional
 
@@ -35,3 +37,8 @@ def level_loss(guess: torch.Tensor, batch: Batch) -> torch.Tensor:
     """Return the mean absolute error of the log strength (N, 3, H/8, W/8)."""
     true = functional.avg_pool2d(batch.deviation, 8)
     return (guess - torch.log(true + 0.0005)).abs().mean()
+
+
+def psnr(guess: torch.Tensor, true: torch.Tensor) -> float:
+    """Return the peak signal-to-noise ratio, dB, of pictures whose peak is 1."""
+    return -10 * math.log10(max(float(((guess - true) ** 2).mean()), 1e-12))

@@ -10,17 +10,19 @@ config, each level gets a folder of its own. A blind task (removal cases 1, 2 an
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from grainlayer.errors import GrainlayerError
+from models.evaluate import jobs
 from models.seednets import Generator
 from models.seedtasks import TASKS, Task, in_channels
-from models.seedtrain import no_memory, read_checkpoint
-from models.trees import picture_files, read_picture, write_picture
+from models.seedtrain import read_checkpoint
+from models.shell import sentences
+from models.trees import read_picture, write_picture
 
 Floats = NDArray[np.float32]
 
@@ -48,56 +50,33 @@ def apply(task: Task, net: Generator, picture: Floats, level: float) -> Floats:
     return np.ascontiguousarray(made[0, :, :height, :width].cpu().numpy().transpose(1, 2, 0))
 
 
-def inputs(path: Path) -> dict[str, Path]:
-    """Return the pictures of a folder, or the one picture, by name. Exits with a sentence where there is none."""
-    if path.is_file():
-        return {path.stem: path}
-    found = picture_files(path) if path.is_dir() else {}
-    if not found:
-        raise SystemExit(f"{path} is no picture and no folder with pictures: give PNG, TIFF, JPEG or WebP files.")
-    return found
-
-
-def parse() -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, required=True, help="last.pt of a run of models.seedtrain")
     parser.add_argument("--level", type=float, nargs="+", help="peak standard deviation of the grain, code value; every level unless given")
     parser.add_argument("--input_path", type=Path, required=True, help="a folder of pictures, or one picture")
     parser.add_argument("--output_path", type=Path, required=True, help="folder for the results")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def evaluate(checkpoint: Path, levels: list[float] | None, input_path: Path, output_path: Path) -> list[Path]:
+def evaluate(checkpoint: Path, levels: Sequence[float] | None, input_path: Path, output_path: Path) -> list[Path]:
     """Write the result of every picture at every level and return the files."""
     task, net, trained = load(checkpoint)
-    chosen = list(levels or trained)
-    if not chosen or not all(0 <= level <= 1 for level in chosen):
-        raise SystemExit("Give --level as peak standard deviations in code value, from 0 to 1, such as 0.05.")
     net = net.to("cuda" if torch.cuda.is_available() else "cpu")
     written: list[Path] = []
-    for level in chosen:
-        folder = output_path / f"{level:g}" if len(chosen) > 1 else output_path
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, file in inputs(input_path).items():
-            target = folder / f"{name}.png"
-            if target.resolve() == file.resolve():
-                raise SystemExit(f"{target} would be written over the picture it is made from: give another --output_path.")
-            write_picture(target, apply(task, net, read_picture(file), level))
-            written.append(target)
-            print(f"{target}", flush=True)
+    for level, file, target in jobs(levels or trained, input_path, output_path):
+        write_picture(target, apply(task, net, read_picture(file), level))
+        written.append(target)
+        print(f"{target}", flush=True)
     return written
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Evaluate as the command line says."""
-    args = parse()
-    try:
+    args = parse(arguments)
+    with sentences("smaller pictures"):
         evaluate(args.checkpoint, args.level, args.input_path, args.output_path)
-    except GrainlayerError as error:
-        raise SystemExit(str(error)) from error
-    except (MemoryError, RuntimeError) as error:
-        raise no_memory(error, "smaller pictures") from error
 
 
 if __name__ == "__main__":

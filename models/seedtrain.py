@@ -1,4 +1,4 @@
-"""Train a task of the seed: `python -m models.seedtrain --task removal_case_3 --path TREE --out RUN`.
+"""Train a task of the seed: `python -m models.train --task removal_case_3 --path TREE --out RUN`.
 
 TREE holds clean pictures in org/ and grainy ones of the same names in fg/<level>/. Order, crops and first weights are drawn
 from (seed, step), so that a stopped run, started again, goes on as if it had never stopped. RUN gets last.pt, log.csv and
@@ -8,11 +8,10 @@ curve.png. models/seed.toml holds the values that --config may change.
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import time
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,10 +21,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from grainlayer.errors import GrainlayerError
+from models.losses import psnr
+from models.runfolder import RunFolder, Stop, plot_curve, read_log, read_state, stopped
 from models.seedlosses import adversarial_loss, critic_loss, l1_loss, mixed_loss
 from models.seednets import WIDTH
 from models.seedtasks import TASKS, Task, in_channels
+from models.shell import sentences
 from models.trees import read_tree
 
 Floats = NDArray[np.float32]
@@ -158,11 +159,6 @@ class Pairs:
         return torch.from_numpy(cut[0]), torch.from_numpy(cut[1])
 
 
-def psnr(guess: torch.Tensor, true: torch.Tensor) -> float:
-    """Return the peak signal-to-noise ratio, dB, of pictures whose peak is 1."""
-    return -10 * math.log10(max(float(((guess - true) ** 2).mean()), 1e-12))
-
-
 @dataclass(frozen=True)
 class Options:
     """Hold what a run is besides its config: `every` steps a log row, `save` steps a checkpoint, `validate` steps (0: an epoch)."""
@@ -182,7 +178,7 @@ class Run:
     """
 
     def __init__(self, task: str, tree: Tree, out: Path, config: Config, options: Options) -> None:
-        self.name, self.task, self.out, self.config, self.options = task, TASKS[task], out, config, options
+        self.name, self.task, self.config, self.options = task, TASKS[task], config, options
         self.pairs = Pairs(tree, self.task, config, options.seed)
         self.steps = options.steps or config.epochs * self.pairs.epoch
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -194,12 +190,12 @@ class Run:
         if self.critic is not None:
             self.critic = self.critic.to(self.device)
             self.critic_optimiser = self._adam(self.critic, config.rate_critic)
-        self.step, self.seconds, self.kept = 0, 0.0, -1
+        self.step, self.seconds = 0, 0.0
         self.sums = [0.0] * 4
-        out.mkdir(parents=True, exist_ok=True)
-        if (out / "last.pt").exists():
+        self.folder = RunFolder(out)
+        if self.folder.checkpoint.exists():
             self._resume()
-        self._trim_log()
+        self.folder.trim("log.csv", COLUMNS, self.step)
 
     def _adam(self, net: nn.Module, rate: float) -> torch.optim.Adam:
         return torch.optim.Adam(net.parameters(), rate, (self.config.beta1, 0.999))
@@ -209,7 +205,7 @@ class Run:
         return {"seed": self.options.seed, "width": self.options.width} | config | {"levels": list(self.config.levels)}
 
     def _resume(self) -> None:
-        path = self.out / "last.pt"
+        path = self.folder.checkpoint
         state = read_checkpoint(path)
         if state["task"] != self.name:
             raise SystemExit(f"{path} was trained for {state['task']}, not for {self.name}: give another folder as --out.")
@@ -221,29 +217,20 @@ class Run:
             self.critic.load_state_dict(state["critic"])
             self.critic_optimiser.load_state_dict(state["critic_optimiser"])
         self.step, self.seconds, self.sums = state["step"], state["seconds"], list(state["sums"])
-        self.kept = self.step
-
-    def _trim_log(self) -> None:
-        """Drop the rows that a killed run logged after its checkpoint: they are trained again."""
-        path = self.out / "log.csv"
-        rows = read_log(path) if path.exists() else []
-        with path.open("w", newline="") as stream:
-            csv.writer(stream).writerows([COLUMNS, *([row[c] for c in COLUMNS] for row in rows if int(row["step"]) <= self.step)])
+        self.folder.kept = self.step
 
     def save(self) -> None:
-        """Write the checkpoint beside its place and rename it, so that a kill leaves the old one or the new one."""
+        """Write the checkpoint."""
         state = {"task": self.name, "identity": self._identity(), "step": self.step, "seconds": self.seconds, "sums": self.sums}
         state |= {"net": self.net.state_dict(), "optimiser": self.optimiser.state_dict()}
         if self.critic is not None and self.critic_optimiser is not None:
             state |= {"critic": self.critic.state_dict(), "critic_optimiser": self.critic_optimiser.state_dict()}
-        torch.save(state, self.out / "last.tmp")
-        (self.out / "last.tmp").replace(self.out / "last.pt")
-        self.kept = self.step
+        self.folder.save(state)
 
     def _stop(self, what: str) -> SystemExit:
         where = ", ".join(f"{name} at level {level}" for level, name in self.pairs.chosen(self.step))
-        kept = f"the checkpoint of step {self.kept} is kept in {self.out / 'last.pt'}" if self.kept >= 0 else "no checkpoint is written yet"
-        return SystemExit(f"The {what} is not a number at step {self.step + 1} ({where}); {kept}: look at that picture or lower the rates.")
+        at = f"The {what} is not a number at step {self.step + 1} ({where})"
+        return SystemExit(f"{at}; {self.folder.where()}: look at that picture or lower the rates.")
 
     def _move(self, loss: torch.Tensor, net: nn.Module, optimiser: torch.optim.Adam, what: str) -> float:
         """Take one optimiser step down a loss, and return the loss."""
@@ -289,78 +276,53 @@ class Run:
         self.sums = [0.0] * 4
         shown = "" if validation is None else f"{validation:.4f}"
         row = (self.step, self.step // self.pairs.epoch, f"{self.seconds:.1f}", f"{loss:.6g}", f"{judged:.6g}", f"{near:.6g}", shown)
-        with (self.out / "log.csv").open("a", newline="") as stream:
-            csv.writer(stream).writerow(row)
+        self.folder.append("log.csv", row)
         left = self.seconds / self.step * (self.steps - self.step)
         text = f"{self.name}  step {self.step} of {self.steps} ({100 * self.step // self.steps} %)  loss {loss:.5f}"
         text += f"  held-out {shown} dB" if shown else ""
         print(f"{text}  {left / 60:.1f} minutes left", flush=True)
 
     def train(self) -> None:
-        """Train to the last step. A row is the mean over the steps since the row before; every validation writes one too."""
+        """Train to the last step, or to the one at which Ctrl-C or SIGTERM came.
+
+        A row is the mean over the steps since the row before; every validation writes one too.
+        """
         since = time.monotonic()
         between, every = self.options.validate or self.pairs.epoch, self.options.every
-        while self.step < self.steps:
-            self.sums = [total + new for total, new in zip(self.sums, (*self.one_step(), 1.0), strict=True)]
-            last = self.step == self.steps
-            if self.step % every == 0 or last:
-                checked = self.step // between > (self.step - 1 - (self.step - 1) % every) // between or last
-                self.seconds += time.monotonic() - since
-                since = time.monotonic()
-                self._log(self.validate() if checked else None)
-            if self.step % self.options.save == 0 or last:
-                self.save()
-        plot_curve(self.out)
+        with Stop() as stop:
+            while self.step < self.steps:
+                self.sums = [total + new for total, new in zip(self.sums, (*self.one_step(), 1.0), strict=True)]
+                last, stopping = self.step == self.steps, stop.asked
+                if self.step % every == 0 or last:
+                    checked = self.step // between > (self.step - 1 - (self.step - 1) % every) // between or last
+                    self.seconds += time.monotonic() - since
+                    since = time.monotonic()
+                    self._log(self.validate() if checked else None)
+                if self.step % self.options.save == 0 or last or stopping:
+                    self.save()
+                if stopping and not last:
+                    raise stopped(self.folder, self.steps)
+        self._plot()
+
+    def _plot(self) -> None:
+        rows = read_log(self.folder.path / "log.csv")
+        losses = {"loss": (rows, "loss")} | ({"critic's loss": (rows, "critic")} if self.critic is not None else {})
+        plot_curve(self.folder.path / "curve.png", losses, {"held out": (rows, "psnr")}, "held-out PSNR, dB")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Return a checkpoint of this trainer, on the CPU. Exits with a sentence where the file is none."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return {key: state[key] for key in ("task", "identity", "step", "seconds", "sums", "net", "optimiser")} | state
-    except FileNotFoundError as error:
-        raise SystemExit(f"{path} does not exist: give the last.pt of a run.") from error
-    except Exception as error:
-        raise SystemExit(f"{path} is not a checkpoint of models.seedtrain: give the last.pt of one of its runs.") from error
+    state = read_state(path)
+    if not isinstance(state.get("task"), str):
+        raise SystemExit(f"{path} does not say what it was trained for, as those of the seed's tasks do: give another checkpoint.")
+    if state["task"] in TASKS and not {"identity", "step", "seconds", "sums", "net", "optimiser"} <= set(state):
+        raise SystemExit(f"{path} is not a whole checkpoint: give the last.pt of a run, or remove it to begin anew.")
+    return state
 
 
-def no_memory(error: MemoryError | RuntimeError, remedy: str) -> BaseException:
-    """Return the exit for too little memory, with what to use instead; any other error as it is."""
-    short = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
-    return SystemExit(f"There is too little memory for this: use {remedy}, or a machine with more.") if short else error
-
-
-def read_log(path: Path) -> list[dict[str, str]]:
-    """Return the complete rows of a log.csv by column, all text."""
-    with path.open(newline="") as stream:
-        return [row for row in csv.DictReader(stream) if row.get("psnr") is not None and row["step"].isdigit()]
-
-
-def plot_curve(out: Path) -> None:
-    """Draw the losses and the held-out PSNR of log.csv as curve.png; without matplotlib do nothing."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return
-    rows = read_log(out / "log.csv")
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    left = figure.add_subplot()
-    left.plot([int(row["step"]) for row in rows], [float(row["loss"]) for row in rows], label="loss")
-    if any(float(row["critic"]) for row in rows):
-        left.plot([int(row["step"]) for row in rows], [float(row["critic"]) for row in rows], label="critic's loss")
-    left.set_xlabel("step")
-    left.set_ylabel("loss")
-    left.legend(loc="upper left")
-    right = left.twinx()
-    checked = [row for row in rows if row["psnr"]]
-    right.plot([int(row["step"]) for row in checked], [float(row["psnr"]) for row in checked], "o:", color="tab:green")
-    right.set_ylabel("held-out PSNR, dB")
-    figure.savefig(out / "curve.png")
-
-
-def parse() -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
     parser.add_argument("--task", choices=list(TASKS), required=True)
     parser.add_argument("--path", type=Path, required=True, help="tree with org/ and fg/<level>/")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: last.pt, log.csv, curve.png")
@@ -372,22 +334,18 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=20, help="steps between rows of the log")
     parser.add_argument("--save", type=int, default=500, help="steps between checkpoints")
     parser.add_argument("--validate", type=int, default=0, help="steps between validations; an epoch unless given")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Train, resuming where the folder's checkpoint stands."""
-    args = parse()
+    args = parse(arguments)
     torch.set_num_threads(max(1, args.threads))
     numbers = {field.name: getattr(args, field.name) for field in fields(Options)}
     if any(value is not None and value < (0 if name in {"seed", "validate"} else 1) for name, value in numbers.items()):
         raise SystemExit("Give --steps, --every, --save and --width 1 or more, --seed and --validate 0 or more.")
-    try:
+    with sentences("a smaller input_dim or batch in --config"):
         Run(args.task, read_tree(args.path), args.out, read_config(args.config), Options(**numbers)).train()
-    except GrainlayerError as error:
-        raise SystemExit(str(error)) from error
-    except (MemoryError, RuntimeError) as error:
-        raise no_memory(error, "a smaller input_dim or batch in --config") from error
 
 
 if __name__ == "__main__":

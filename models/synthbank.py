@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 RADII = (0.25, 0.35, 0.5, 0.7, 0.95, 1.2)
 SPREADS = (0.3, 0.55, 0.8, 1.1)
-GREYS = (0.03, 0.08, 0.16, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.84, 0.92, 0.97)
+GREYS = (0.03, 0.06, 0.1, 0.15, 0.2, 0.26, 0.33, 0.41, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 0.97)
 PHOTOGRAPHS = 3
 """Parts of photographs rendered for every radius and spread."""
 SIZE = 96
@@ -35,7 +35,7 @@ class Bank:
     """Hold rendered grain of unit strength.
 
     grain, picture (K, SIZE, SIZE) float16; emulsion (K, 2) log radius and spread; the greys come first
-    ranks (6, 4, 12, 64)   values at PROBABILITIES on every grey
+    ranks (6, 4, 15, 64)   values at PROBABILITIES on every grey
     """
 
     grain: torch.Tensor
@@ -94,7 +94,9 @@ def _spectra() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         x = np.linspace(0, 2 * radius, 401)
         kernel = special.j0(2 * np.pi * frequencies[:, None] * x) * x
         for column, grey in enumerate(greys):
-            power[row, column] = np.maximum(np.trapezoid(kernel * coverage_covariance(x, float(radius), float(grey)), x, axis=1), 1e-12)
+            power[row, column] = np.maximum(
+                2 * np.pi * np.trapezoid(kernel * coverage_covariance(x, float(radius), float(grey)), x, axis=1), 1e-12
+            )
     logs = np.log(power).astype(np.float32)
     return (
         torch.from_numpy(np.log(radii).astype(np.float32)),
@@ -113,6 +115,18 @@ def _between(knots: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, t
 
 def power_spectrum(emulsion: torch.Tensor, grey: torch.Tensor, size: int) -> torch.Tensor:
     """Return the power (N, size, size // 2 + 1) of unit-variance grain on greys (N,): closed form, folded by sampling."""
+    total, variance = _coverage_power(emulsion, grey, size)
+    return total / variance[:, None, None]
+
+
+def value_limits(emulsion: torch.Tensor, grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the values that unit-variance grain on greys (N,) has where no disk lies and where all is covered, (N,) each."""
+    deviation = torch.sqrt(_coverage_power(emulsion, grey, 64)[1])
+    return -grey / deviation, (1 - grey) / deviation
+
+
+def _coverage_power(emulsion: torch.Tensor, grey: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the power of coverage (N, size, size // 2 + 1) and its variance (N,)."""
     radii, greys, frequencies, table = _spectra()
     row, across = _between(radii, emulsion[:, 0])
     column, along = _between(greys, grey)
@@ -131,7 +145,7 @@ def power_spectrum(emulsion: torch.Tensor, grey: torch.Tensor, size: int) -> tor
             total += torch.exp(logs[:, low] * (1 - (place - low)) + logs[:, low + 1] * (place - low))
     twice = torch.full((total.shape[-1],), 2.0)
     twice[0], twice[-1] = 1.0, 1.0
-    return total / (total * twice).sum((1, 2), keepdim=True) * size**2
+    return total, (total * twice).sum((1, 2)) / size**2
 
 
 def ranked_values(bank: Bank, emulsion: torch.Tensor, grey: torch.Tensor) -> torch.Tensor:

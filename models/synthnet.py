@@ -15,7 +15,7 @@ from torch.nn import functional
 WIDTH, BLOCKS = 32, 3
 FIELDS = 2
 """Independent white fields that a channel's grain is made of."""
-FAR = 5.0
+FAR = 4.0
 """Where the ends of the values lie before anything is learnt, in standard deviations."""
 RADII, SPREADS = (0.25, 1.2), (0.3, 1.1)
 """Ranges of disk radius and point spread, pixels, within which the net was taught."""
@@ -63,15 +63,24 @@ class SynthNet(nn.Module):
             nn.init.zeros_(part.weight)
             nn.init.zeros_(part.bias)
 
-    def forward(self, field: torch.Tensor, picture: torch.Tensor, emulsion: torch.Tensor) -> torch.Tensor:
+    def condition(self, picture: torch.Tensor, emulsion: torch.Tensor) -> torch.Tensor:
+        """Return what is known of each place (N, width, H/2, W/2)."""
         packed = functional.pixel_unshuffle(picture.clamp(0, 1), 2) * 2 - 1
         scaled = torch.cat((emulsion[:, :1] / math.log(2), 3 * (emulsion[:, 1:] - 0.7)), 1)
-        known = self.know(torch.cat((packed, scaled.expand(-1, -1, *packed.shape[2:])), 1))
+        return self.know(torch.cat((packed, scaled.expand(-1, -1, *packed.shape[2:])), 1))
+
+    def limits(self, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the least and the greatest value at each place, (N, 4, H/2, W/2): those of no disk at all and of disks everywhere."""
+        ends = self.ends(known)
+        return ends[:, :4] - FAR, ends[:, 4:] + FAR
+
+    def forward(self, field: torch.Tensor, picture: torch.Tensor, emulsion: torch.Tensor) -> torch.Tensor:
+        known = self.condition(picture, emulsion)
         x = self.head(functional.pixel_unshuffle(field, 2))
         for block in self.blocks:
             x = block(x, known)
-        raw, ends = self.tail(x * (1 + self.last(known))), self.ends(known)
-        low, high = ends[:, :4] - FAR, ends[:, 4:] + FAR
+        raw = self.tail(x * (1 + self.last(known)))
+        low, high = self.limits(known)
         return functional.pixel_shuffle(low + functional.relu(raw - low) - functional.relu(raw - high), 2)
 
 

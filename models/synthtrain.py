@@ -20,7 +20,7 @@ from torch import nn
 
 from models.data import data_root, read_pictures
 from models.muon import optimisers
-from models.synthbank import GREYS, PROBABILITIES, RADII, SIZE, SPREADS, Bank, build_bank, power_spectrum, ranked_values
+from models.synthbank import GREYS, PROBABILITIES, RADII, SIZE, SPREADS, Bank, build_bank, power_spectrum, ranked_values, value_limits
 from models.synthnet import FIELDS, Critic, SynthNet
 
 COLUMNS = ("step", "seconds", "rate", "loss", "strength", "spectrum", "marginal", "critic")
@@ -29,7 +29,7 @@ CONDITIONS, REPEATS, PATCH = 6, 6, 64
 BORDER = 8
 """Pixels at a patch's edge that the convolutions' padding has touched."""
 RINGS = 16
-WEIGHTS = {"strength": 4.0, "spectrum": 1.0, "marginal": 2.0, "critic": 0.003}
+WEIGHTS = {"strength": 4.0, "spectrum": 1.0, "marginal": 2.0, "critic": 0.003, "limits": 0.2}
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Run:
         inner = grain[:, 0, BORDER:-BORDER, BORDER:-BORDER].unflatten(0, (CONDITIONS, REPEATS))
         found = measure(inner, emulsion, grey, self.bank)
         likeness, doubt = self._contest(rng)
-        loss = found.total + WEIGHTS["critic"] * likeness
+        loss = found.total + WEIGHTS["critic"] * likeness + WEIGHTS["limits"] * self._beyond(emulsion, grey)
         self.net.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -150,6 +150,13 @@ class Run:
                 kept.lerp_(new, 1 - keep)
         self.step += 1
         return tuple(value.item() for value in (loss, found.strength, found.spectrum, found.marginal, doubt))
+
+    def _beyond(self, emulsion: torch.Tensor, grey: torch.Tensor) -> torch.Tensor:
+        """Return how far the ends of the net's values lie from the true ones, as a share of these, squared."""
+        picture = grey[:, None, None, None].expand(-1, 1, 2, 2)
+        ends = self.net.limits(self.net.condition(picture, emulsion[:, :, None, None]))
+        true = value_limits(emulsion, grey)
+        return sum((((a[:, :, 0, 0] / b[:, None]) - 1) ** 2).mean() for a, b in zip(ends, true, strict=True))  # pyright: ignore
 
     def _contest(self, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Teach the critic on rendered grain and on ours; return the generator's part and the critic's loss (hinge)."""

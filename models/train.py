@@ -1,31 +1,43 @@
-"""Train a network: `python -m models.train --task removal|quality|fast|temporal|level --out RUN`.
+"""Train a network: `python -m models.train --task NAME --out RUN`; a run that stopped goes on by the same command.
 
-Everything is drawn from (seed, step), so an interrupted run resumes at its checkpoint and repeats nothing.
+Everything is drawn from (seed, step), so an interrupted run resumes at its checkpoint and repeats nothing. RUN gets last.pt, log.csv,
+check.csv (held-out crops with white noise of 25 and film-like grain of .05: PSNR in dB, for the level net its error) and curve.png.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
+import importlib
 import math
 import time
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from models.data import Patches, data_root, read_pictures
+from models import seedtasks
+from models.check import CASES, Held, hold
+from models.data import Bytes, Patches, data_root, read_pictures
 from models.degrade import LEVELS, TOP, Batch, degrade
-from models.fast import FastNet, Lesson
-from models.grow import grow, read_removal
-from models.losses import SHARP, SQUARE, grain_loss, level_loss
-from models.muon import optimisers
+from models.fast import Lesson
+from models.grow import grow
 from models.motion import FRAMES, Shots, read_clips
-from models.nets import QUALITY_BLOCKS, QUALITY_WIDTHS, LevelNet, RemovalNet
+from models.muon import optimisers
+from models.nets import RemovalNet
+from models.runfolder import RunFolder, Stop, plot_curve, read_log, read_state, stopped
+from models.shell import sentences
+from models.tasks import GROWING, TASKS, check_task, smaller_net
 from models.windows import TemporalNet, to_windows
 
+PROGRAMS: dict[str, str] = {
+    **dict.fromkeys(seedtasks.TASKS, "models.seedtrain"),
+}
+"""The program of every task that is not of TASKS, imported when it is asked for. Its main(arguments) takes --out, --steps and --every,
+and writes log.csv with the columns step and loss; one that trains several tasks is told which by --task."""
 COLUMNS = ("step", "seconds", "rate", "loss", "left")
+CHECKED = ("step", *CASES)
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
@@ -42,86 +54,106 @@ def update_average(average: nn.Module, nets: nn.Module, step: int) -> None:
             kept.lerp_(new, 1 - keep)
 
 
-def removal_loss(net: nn.Module, batch: Batch, left_weight: float, *, square: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the loss of the removal net and the share of grain left; `square` weighs great errors more, as PSNR does."""
-    with torch.autocast("cpu", torch.bfloat16):
-        guess = net(batch.grainy.contiguous(memory_format=torch.channels_last), batch.hint)
-    return grain_loss(guess.float(), batch, left_weight, SQUARE if square else SHARP)
-
-
-def strength_loss(net: nn.Module, batch: Batch, left_weight: float, *, square: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the loss of the level estimator, and 0 for the share of grain left, which it does not touch."""
-    del left_weight, square
-    return level_loss(net(batch.grainy), batch), torch.zeros(())
-
-
-def quality_net() -> RemovalNet:
-    """Return the large removal net."""
-    return RemovalNet(QUALITY_WIDTHS, QUALITY_BLOCKS)
-
-
-TASKS = {
-    "removal": (RemovalNet, removal_loss),
-    "quality": (quality_net, removal_loss),
-    "fast": (FastNet, removal_loss),
-    "temporal": (TemporalNet, removal_loss),
-    "level": (LevelNet, strength_loss),
-}
-
-
 class Run:
-    """Own one training run: its folder, state, log and checkpoints."""
+    """Own one training run: its folder, state, logs and checkpoints.
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        self.out = Path(args.out)
-        self.out.mkdir(parents=True, exist_ok=True)
+    Exits with a sentence where a checkpoint is damaged or of another task or size, or where a loss or a gradient is not a number.
+    """
+
+    def __init__(self, args: argparse.Namespace, held: Held | None = None) -> None:
+        """Begin a run, or go on at the checkpoint of its folder; `held` are the crops to check it on."""
+        self.args, self.held, self.task = args, held, TASKS[args.task]
+        self.folder = RunFolder(Path(args.out))
+        if args.teacher is not None:
+            smaller_net(args.teacher)
         torch.manual_seed(args.seed)
-        make, self.loss = TASKS[args.task]
-        if args.task == "fast" and args.teacher is not None:
+        self.loss = self.task.loss
+        if args.teacher is not None:
             self.loss = Lesson(args.teacher, fused=args.compile)
-        self.nets: nn.Module = make()
+        self.nets: nn.Module = self.task.make()
         if args.task != "level":
             self.nets = self.nets.to(memory_format=torch.channels_last)
-        if args.start is not None:
-            self.nets.load_state_dict(torch.load(args.start, weights_only=True)["average"])
-        if args.grow is not None and isinstance(self.nets, TemporalNet):
-            self.nets.begin_from(read_removal(args.grow))
-        elif args.grow is not None and isinstance(self.nets, RemovalNet):
-            grow(read_removal(args.grow), self.nets)
+        self._begin()
         self.average = deepcopy(self.nets)
         if args.compile:
             self.nets.compile(dynamic=False)
         self.optimisers = optimisers(self.nets, args.rate)
-        self.step, self.seconds = 0, 0.0
-        if (self.out / "last.pt").exists():
+        self.step, self.seconds, self.since = 0, 0.0, 0.0
+        self.sums = [0.0] * 3
+        if self.folder.checkpoint.exists():
             self._resume()
+        self.folder.trim("log.csv", COLUMNS, self.step)
+        if held is not None:
+            self.folder.trim("check.csv", CHECKED, self.step)
+
+    def _begin(self) -> None:
+        """Take over the weights that --start or --grow names."""
+        if self.args.start is not None:
+            state = read_state(self.args.start)
+            check_task(self.args.start, state, self.args.task, f"--start takes a checkpoint of {self.args.task}")
+            self.nets.load_state_dict(state["average"])
+        if self.args.grow is None:
+            return
+        small = smaller_net(self.args.grow)
+        try:
+            if isinstance(self.nets, TemporalNet):
+                self.nets.begin_from(small)
+            elif isinstance(self.nets, RemovalNet):
+                grow(small, self.nets)
+        except (RuntimeError, ValueError) as error:
+            text = f"The net of {self.args.grow} does not fit into that of {self.args.task}: --grow takes a smaller one"
+            raise SystemExit(f"{text}.") from error
 
     def _resume(self) -> None:
-        state = torch.load(self.out / "last.pt", weights_only=True)
-        self.nets.load_state_dict(state["nets"])
-        self.average.load_state_dict(state["average"])
-        for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(kept)
-        self.step, self.seconds = state["step"], state["seconds"]
+        path = self.folder.checkpoint
+        state = read_state(path)
+        check_task(path, state, self.args.task, "give another folder as --out, or its own task as --task")
+        try:
+            self.nets.load_state_dict(state["nets"])
+            self.average.load_state_dict(state["average"])
+            for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
+                optimiser.load_state_dict(kept)
+            self.step, self.seconds = state["step"], state["seconds"]
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            text = f"{path} holds weights but no state to go on from: give it as --start, and another folder as --out"
+            raise SystemExit(f"{text}.") from error
+        self.sums = list(state.get("sums", self.sums))
+        self.folder.kept = self.step
+        print(f"{path} stands at step {self.step} of {self.args.steps}", flush=True)
 
     def save(self) -> None:
-        """Write the checkpoint beside its place and rename it."""
+        """Write the checkpoint."""
         state = {"nets": self.nets.state_dict(), "average": self.average.state_dict(), "step": self.step}
         state |= {"optimisers": [optimiser.state_dict() for optimiser in self.optimisers], "seconds": self.seconds}
-        torch.save(state, self.out / "last.tmp")
-        (self.out / "last.tmp").replace(self.out / "last.pt")
+        self.folder.save(state | {"task": self.args.task, "sums": self.sums})
 
-    def log(self, row: tuple[float, ...]) -> None:
-        """Append one row to log.csv and print it."""
-        path = self.out / "log.csv"
-        new = not path.exists()
-        with path.open("a", newline="") as stream:
-            writer = csv.writer(stream)
-            if new:
-                writer.writerow(COLUMNS)
-            writer.writerow([f"{value:.6g}" for value in row])
-        print("  ".join(f"{name} {value:.5g}" for name, value in zip(COLUMNS, row, strict=True)), flush=True)
+    def _count(self) -> None:
+        """Add the time since the last count to that of the training."""
+        now = time.monotonic()
+        self.seconds += now - self.since
+        self.since = now
+
+    def _log(self) -> None:
+        """Append a row to log.csv, means over the steps since the row before, and print it."""
+        rate = learning_rate(self.step, self.args.steps, self.args.rate)
+        row = (self.step, self.seconds, rate, *(total / self.sums[2] for total in self.sums[:2]))
+        self.sums = [0.0] * 3
+        self.folder.append("log.csv", [self.step, *(f"{value:.6g}" for value in row[1:])])
+        text = "  ".join(f"{name} {value:.5g}" for name, value in zip(COLUMNS, row, strict=True))
+        left = self.seconds / self.step * (self.args.steps - self.step)
+        print(f"{text}  ({100 * self.step // self.args.steps} %, {left / 60:.1f} minutes left)", flush=True)
+
+    def _check(self, held: Held) -> None:
+        """Append a row to check.csv, how near the averaged net comes on held-out crops, and print it."""
+        values = [self.task.check(self.average, batches) for batches in held.values()]
+        self.folder.append("check.csv", [self.step, *(f"{value:.4f}" for value in values)])
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in zip(held, values, strict=True))
+        print(f"step {self.step}  {self.task.unit}: {shown}", flush=True)
+        self.since = time.monotonic()
+
+    def _no_number(self, what: str) -> SystemExit:
+        remedy = "lower --rate, or give other pictures as --data"
+        return SystemExit(f"The {what} at step {self.step + 1} is not a number; {self.folder.where()}: {remedy}.")
 
     def draw(self, clean: Patches | Shots) -> Batch:
         """Return this step's batch; late in the run its pictures are twice as wide, and fewer."""
@@ -139,9 +171,12 @@ class Run:
         args = self.args
         batch = self.draw(clean)
         loss, left = self.loss(self.nets, batch, args.left, square=self.step >= args.square * args.steps)
+        if not torch.isfinite(loss):
+            raise self._no_number("loss")
         self.nets.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.nets.parameters(), 1.0)
+        if not torch.isfinite(nn.utils.clip_grad_norm_(self.nets.parameters(), 1.0)):
+            raise self._no_number("gradient of the loss")
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(self.step, args.steps, args.rate)
@@ -150,27 +185,65 @@ class Run:
         self.step += 1
         return loss.item(), left.item()
 
+    def _after(self, stopping: bool) -> None:
+        """Log, check and save where that is due after a step; a run that ends saves and checks what it has not."""
+        args, last = self.args, self.step == self.args.steps
+        if self.step % args.every == 0:
+            self._count()
+            self._log()
+        if self.held is not None and (last or self.step % args.validate == 0):
+            self._count()
+            self._check(self.held)
+        if self.step % args.save == 0 or last or stopping:
+            self._count()
+            self.save()
+
     def train(self, clean: Patches | Shots) -> None:
-        """Train to the last step, logging every 250 steps and saving every 2000."""
-        total, since = [0.0, 0.0], time.monotonic()
-        while self.step < self.args.steps:
-            total = [a + b for a, b in zip(total, self.one_step(clean), strict=True)]
-            if self.step % 250 == 0:
-                self.seconds += time.monotonic() - since
-                since = time.monotonic()
-                rate = learning_rate(self.step, self.args.steps, self.args.rate)
-                self.log((self.step, self.seconds, rate, *(t / 250 for t in total)))
-                total = [0.0, 0.0]
-            if self.step % 2000 == 0:
-                self.save()
-        self.save()
+        """Train to the last step, or to the one at which Ctrl-C or SIGTERM came, and draw the curve."""
+        self.since = time.monotonic()
+        with Stop() as stop:
+            while self.step < self.args.steps:
+                self.sums = [total + new for total, new in zip(self.sums, (*self.one_step(clean), 1.0), strict=True)]
+                stopping = stop.asked
+                self._after(stopping)
+                if stopping and self.step < self.args.steps:
+                    raise stopped(self.folder, self.args.steps)
+        self._plot()
+
+    def _plot(self) -> None:
+        path = self.folder.path
+        rows, checks = read_log(path / "log.csv"), read_log(path / "check.csv") if (path / "check.csv").exists() else []
+        plot_curve(path / "curve.png", {"loss": (rows, "loss")}, {name: (checks, name) for name in CASES}, self.task.unit)
 
 
-def parse() -> argparse.Namespace:
-    """Read the command line; docs/training.md holds the recipe of the weights that ship."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--task", choices=sorted(TASKS), default="removal")
-    parser.add_argument("--out", required=True, help="folder of the run: checkpoint and log.csv")
+def taught_pictures(folder: Path, size: int) -> list[Bytes]:
+    """Return the pictures below a folder that hold the widest patch, twice `size` a side. Exits with a sentence where none does."""
+    read = read_pictures(folder)
+    pictures = [picture for picture in read.values() if min(picture.shape[:2]) >= 2 * size]
+    if not pictures:
+        raise SystemExit(f"All {len(read)} pictures in {folder} are under {2 * size} pixels a side: give larger ones, or a smaller --size.")
+    print(f"{len(pictures)} pictures, {sum(p.size for p in pictures) / 3e6:.0f} Mpixel", flush=True)
+    return pictures
+
+
+def taught_clips(folder: Path, size: int) -> list[Bytes]:
+    """Return the clips below a folder. Exits with a sentence where one is damaged, or none is long and large enough."""
+    try:
+        clips = read_clips(folder)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise SystemExit(f"A clip in {folder} cannot be read ({reason}): replace it, or take it out.") from error
+    if not any(len(clip) >= FRAMES and min(clip.shape[1:3]) >= 2 * size for clip in clips):
+        raise SystemExit(f"{folder} holds no clip of {FRAMES} pictures, {2 * size} pixels a side: name one with MKV files by --clips.")
+    return clips
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line of a task of TASKS; docs/training.md holds the recipe of the weights that ship."""
+    parser = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
+    others = f"{', '.join(PROGRAMS)} take options of their own, which --task NAME --help shows"
+    parser.add_argument("--task", metavar="NAME", choices=list(TASKS), default="removal", help=f"{', '.join(TASKS)}; {others}")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoint, logs and curve")
     parser.add_argument("--data", type=Path, default=data_root() / "train" / "open")
     parser.add_argument("--clips", type=Path, default=data_root() / "video" / "open", help="moving pictures for the temporal net")
     parser.add_argument("--steps", type=int, default=105_000, help="105000 for removal, 16000 for level (with --batch 32 --late 0.8)")
@@ -187,19 +260,54 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--teacher", type=Path, help="checkpoint of a removal net that teaches the fast one")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--compile", action="store_true", help="fuse the net's steps by torch.compile: a third faster, needs a C++ compiler")
-    return parser.parse_args()
+    parser.add_argument("--every", type=int, default=250, help="steps between rows of the log")
+    parser.add_argument("--save", type=int, default=2000, help="steps between checkpoints")
+    parser.add_argument("--validate", type=int, default=2000, help="steps between checks on held-out crops, 0 for none")
+    parser.add_argument("--held", type=Path, default=data_root() / "val", help="pictures to check on")
+    parser.add_argument(
+        "--compile", action="store_true", help="fuse the net's steps by torch.compile: a third faster, needs a C++ compiler"
+    )
+    args = parser.parse_args(arguments)
+    check_options(args)
+    return args
 
 
-def main() -> None:
-    """Train, resuming where the folder's checkpoint stands."""
-    args = parse()
+def check_options(args: argparse.Namespace) -> None:
+    """Exit with a sentence where an option makes no sense, or not for this task."""
+    if min(args.steps, args.batch, args.threads, args.every, args.save) < 1 or min(args.seed, args.validate) < 0 or args.rate <= 0:
+        raise SystemExit("Give --steps, --batch, --threads, --every and --save 1 or more, --seed and --validate 0 or more, --rate above 0.")
+    if args.size < 8 or args.size % 8:
+        raise SystemExit(f"--size must be a multiple of 8, not {args.size}.")
+    if args.grow is not None and args.task not in GROWING:
+        raise SystemExit(f"--grow is for {', '.join(GROWING)}: leave it out for {args.task}.")
+    if args.teacher is not None and args.task != "fast":
+        raise SystemExit(f"--teacher is for fast: leave it out for {args.task}.")
+
+
+def teach(args: argparse.Namespace) -> None:
+    """Train a task of TASKS, resuming where the folder's checkpoint stands."""
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)  # the momentum of what no longer learns decays to numbers that cost a hundredfold
-    pictures = [p for p in read_pictures(args.data).values() if min(p.shape[:2]) >= 2 * args.size]
-    print(f"{len(pictures)} pictures, {sum(p.size for p in pictures) / 3e6:.0f} Mpixel", flush=True)
-    clips = read_clips(args.clips) if args.task == "temporal" else []
-    Run(args).train(Shots(pictures, clips, args.seed) if args.task == "temporal" else Patches(pictures, args.seed))
+    moving = args.task == "temporal"
+    run = Run(args, hold(args.held, moving=moving) if args.validate else None)
+    pictures = taught_pictures(args.data, args.size)
+    run.train(Shots(pictures, taught_clips(args.clips, args.size), args.seed) if moving else Patches(pictures, args.seed))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train the task that --task names, removal unless given, by its program. Exits with a sentence where there is no such task."""
+    parser = argparse.ArgumentParser(prog="python -m models.train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--task", default="removal")
+    known, rest = parser.parse_known_args(arguments)
+    if known.task in TASKS:
+        with sentences("a smaller --batch or --size"):
+            teach(parse(["--task", known.task, *rest]))
+        return
+    if known.task not in PROGRAMS:
+        raise SystemExit(f"There is no task {known.task!r}: use one of {', '.join((*TASKS, *PROGRAMS))}.")
+    program = PROGRAMS[known.task]
+    shared = list(PROGRAMS.values()).count(program) > 1
+    importlib.import_module(program).main(["--task", known.task, *rest] if shared else rest)
 
 
 if __name__ == "__main__":

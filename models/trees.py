@@ -155,16 +155,16 @@ def _some(names: Iterable[str]) -> str:
 def _check_sizes(names: tuple[str, ...], levels: tuple[str, ...], files: Mapping[tuple[str, str], Path]) -> None:
     for name in names:
         clean = files["org", name]
-        width, height = _size(clean)
+        width, height = picture_size(clean)
         for level in levels:
             twin = files[f"fg/{level}", name]
-            if _size(twin) != (width, height):
-                found = "x".join(map(str, _size(twin)))
+            if picture_size(twin) != (width, height):
+                found = "x".join(map(str, picture_size(twin)))
                 raise MediaError(f"{twin} has {found} pixels and its clean twin {clean} has {width}x{height}; give both the same size.")
 
 
-def _size(file: Path) -> tuple[int, int]:
-    """Return width and height by the file's header."""
+def picture_size(file: Path) -> tuple[int, int]:
+    """Return width and height by the file's header. Raise MediaError if it is damaged."""
     try:
         with Image.open(file) as held:
             return held.size

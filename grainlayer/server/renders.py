@@ -16,7 +16,7 @@ from grainlayer.editorial.sidecars import Sidecars, followed
 from grainlayer.effect import LEAST_MEASURED, Effect, Request, TooSmallError, box_of, names_profile, shows_source, view, weights
 from grainlayer.errors import ModelError, ParamError
 from grainlayer.grain.profile import GrainProfile
-from grainlayer.inference.remove import QUALITIES, LevelEstimate, Strength
+from grainlayer.inference.remove import LevelEstimate, Strength, model_of
 from grainlayer.inference.runtime import Cancel, device_in_use
 from grainlayer.params import Effect as EffectName
 from grainlayer.params import GrainSource, LevelMode, ProfileSource, Quality, ShotParams, View
@@ -181,9 +181,8 @@ class Renderer:
         """Return what is shown: all for the view Status, with the model if grain is removed; else warnings alone."""
         if params.view is not View.STATUS:
             return "\n".join(warnings)
-        model = self.effect.model_id or QUALITIES.get(params.quality, params.quality)
         beside = " with neighbouring frames" if params.quality is Quality.TEMPORAL else ""
-        named = [f"model {model}{beside}"] if removes else []
+        named = [f"model {self.effect.model_id or model_of(params.quality, self.effect.device)}{beside}"] if removes else []
         return "\n".join([f"GrainLayer {__version__} on {self.device}", *named, *lines, *warnings])
 
     def analyse(self, work: Work) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ torch = pytest.importorskip("torch", reason="training needs `pip install -e .[tr
 from models import seedevaluate, seedtrain
 from models.seedtasks import TASKS
 from models.seedtrain import Config, Options, Pairs, Run, read_config, read_log
+from models.shell import sentences
 from models.trees import read_picture, write_picture
 
 CONFIG = Config(epochs=1, batch=1, input_dim=64, rate_generator=1e-3, rate_critic=1e-4, beta1=0.5, levels=())
@@ -101,6 +104,24 @@ def test_a_killed_run_repeats_what_came_after_its_checkpoint(tmp_path, monkeypat
     assert rows(tmp_path / "killed") == rows(tmp_path / "straight")
 
 
+def test_a_run_that_is_asked_to_stop_saves_and_goes_on_to_the_same_curve(tmp_path, monkeypatch):
+    options = replace(OPTIONS, steps=4, every=2)
+    Run("removal_case_1", FakeTree(), tmp_path / "straight", CONFIG, options).train()
+    run = Run("removal_case_1", FakeTree(), tmp_path / "stopped", CONFIG, options)
+    step = run.one_step
+
+    def asked_in_the_third() -> tuple[float, float, float]:
+        if run.step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step()
+
+    monkeypatch.setattr(run, "one_step", asked_in_the_third)
+    with pytest.raises(SystemExit, match=r"Stopped at step 3 of 4, which .*last.pt holds: the same command goes on there"):
+        run.train()
+    Run("removal_case_1", FakeTree(), tmp_path / "stopped", CONFIG, options).train()
+    assert rows(tmp_path / "stopped") == rows(tmp_path / "straight")
+
+
 def test_a_checkpoint_of_another_task_or_setting_is_refused(tmp_path):
     Run("removal_case_1", FakeTree(), tmp_path, CONFIG, replace(OPTIONS, steps=1)).train()
     with pytest.raises(SystemExit, match="was trained for removal_case_1, not for removal_case_2: give another folder as --out"):
@@ -108,7 +129,7 @@ def test_a_checkpoint_of_another_task_or_setting_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="was trained with another width, rate_generator: go back"):
         Run("removal_case_1", FakeTree(), tmp_path, replace(CONFIG, rate_generator=1.0), replace(OPTIONS, width=16))
     (tmp_path / "last.pt").write_bytes(b"no checkpoint")
-    with pytest.raises(SystemExit, match="is not a checkpoint"):
+    with pytest.raises(SystemExit, match="is damaged or not a checkpoint"):
         Run("removal_case_1", FakeTree(), tmp_path, CONFIG, OPTIONS)
 
 
@@ -209,8 +230,8 @@ def test_the_commands_say_what_is_wrong_in_a_sentence(tmp_path, monkeypatch):
         command(seedtrain, monkeypatch, *options)
     with pytest.raises(SystemExit, match="1 or more"):
         command(seedtrain, monkeypatch, *options, "--steps", 0)
-    short = seedtrain.no_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "smaller pictures")
-    assert str(short) == "There is too little memory for this: use smaller pictures, or a machine with more."
+    with pytest.raises(SystemExit, match="too little memory for this: use smaller pictures, or a machine"), sentences("smaller pictures"):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (33, 70)])

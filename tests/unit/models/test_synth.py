@@ -13,6 +13,7 @@ from PIL import Image
 
 from models import synthbank, synthtrain
 from models.boolean import BooleanGrain
+from models.monte_carlo import MonteCarlo
 from models.synthbank import GREYS, PROBABILITIES, RADII, SPREADS, Bank, power_spectrum, ranked_values
 from models.synthnet import FIELDS, SynthNet
 from models.synthtrain import by_ring, draw_conditions, measure
@@ -115,3 +116,12 @@ def test_an_interrupted_run_gives_the_same_curve(tmp_path: Path, small: None) ->
     whole = run("whole", 6)
     run("cut", 3)
     assert run("cut", 6) == whole
+
+
+def test_the_least_value_is_that_of_a_place_without_disks() -> None:
+    low, high = synthbank.value_limits(torch.tensor([[np.log(0.8), 0.8]]), torch.tensor([0.2]))
+    model = MonteCarlo(0.8, 0.0, 0.8, 64, 0.0)
+    clean = np.full((64, 64, 3), 0.2)
+    unit = model(clean, 1.0, 5) / model.strength(clean)
+    assert float(low) == pytest.approx(float(unit.min()), rel=0.03)
+    assert float(high) == pytest.approx(-4 * float(low), rel=1e-4)
