@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from models.data import Bytes, find_pictures, read_rgb
-from models.degrade import Batch
+from models.degrade import Batch, greyed, one_channel
 from models.evaluate import FILM, make_grain
 from models.losses import level_loss, psnr
 from models.motion import Shots
@@ -27,8 +27,9 @@ Held = Mapping[str, Sequence[Batch]]
 """What is looked at by the kind of grain, a crop a batch."""
 
 
-def hold(folder: Path, *, moving: bool) -> Held:
-    """Return crops of pictures spread over a folder, with grain; `moving`: windows of FRAMES pictures, for the temporal net.
+def hold(folder: Path, *, moving: bool, grey: bool = False) -> Held:
+    """Return crops of pictures spread over a folder, with grain; `moving`: windows of FRAMES pictures, for the temporal net;
+    `grey`: one channel, for the grey net.
 
     Raise MediaError if there is no picture or one is damaged; exits with a sentence where all are too small.
     """
@@ -40,7 +41,10 @@ def hold(folder: Path, *, moving: bool) -> Held:
     if not pictures:
         raise SystemExit(f"The pictures in {folder} are too small to check a net on: name larger ones by --held, or give --validate 0.")
     cleans = [_window(picture, number) if moving else _crop(picture) for number, picture in enumerate(pictures)]
+    cleans = [greyed(clean) for clean in cleans] if grey else cleans
     held = {kind: [_grainy(kind, level, clean, 1000 * number) for number, clean in enumerate(cleans)] for kind, level in CASES.items()}
+    if grey:
+        return {kind: [one_channel(batch) for batch in batches] for kind, batches in held.items()}
     if not moving:
         return held
     return {kind: [to_windows(batch, torch.Generator().manual_seed(0)) for batch in batches] for kind, batches in held.items()}

@@ -6,7 +6,7 @@ band-passed), white, or camera (white, strength rising with the square root of l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -222,3 +222,15 @@ def degrade(clean: torch.Tensor, rng: torch.Generator, top: float = TOP, *, heav
     hint = torch.where(told_curve, strength_map(deviation), peak.expand(-1, 1, *clean.shape[2:]))
     hint = hint * torch.exp(0.12 * torch.randn(shots, 1, 1, 1, generator=rng)).repeat_interleave(frames, 0)
     return Batch(grainy, grainy - clean, deviation, hint, peak)
+
+
+def greyed(picture: torch.Tensor) -> torch.Tensor:
+    """Return pictures (N, 3, H, W) without colour: BT.709 luma in all three channels."""
+    luma = (picture * torch.tensor([0.2126, 0.7152, 0.0722])[:, None, None]).sum(1, keepdim=True)
+    return luma.expand(-1, 3, -1, -1).contiguous()
+
+
+def one_channel(batch: Batch) -> Batch:
+    """Return a batch of grey pictures with one of their channels, (N, 1, H, W)."""
+    parts = {name: getattr(batch, name)[:, 1:2].contiguous() for name in ("grainy", "grain", "deviation")}
+    return replace(batch, **parts)

@@ -7,12 +7,12 @@ what none of these sees to a critic of patches, on greys and on photographs. Dra
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from torch import nn
 
 from models.data import data_root, read_pictures
 from models.muon import optimisers
+from models.runfolder import RunFolder, Stop, plot_curve, read_log, read_state, stopped
+from models.shell import sentences
 from models.synthbank import GREYS, PROBABILITIES, RADII, SIZE, SPREADS, Bank, build_bank, power_spectrum, ranked_values, value_limits
 from models.synthnet import FIELDS, Critic, SynthNet
 
@@ -67,7 +69,7 @@ def by_ring(power: torch.Tensor) -> torch.Tensor:
     ring = _rings(power.shape[1]).flatten()
     sums = torch.zeros(len(power), RINGS + 1).index_add(1, ring, power.flatten(1))
     counts = torch.zeros(RINGS + 1).index_add(0, ring, torch.ones(len(ring)))
-    return (sums / counts)[:, :RINGS]
+    return (sums / counts.clamp(min=1))[:, :RINGS]
 
 
 def measure(grain: torch.Tensor, emulsion: torch.Tensor, grey: torch.Tensor, bank: Bank) -> Measures:
@@ -86,44 +88,48 @@ def measure(grain: torch.Tensor, emulsion: torch.Tensor, grey: torch.Tensor, ban
 
 
 class Run:
-    """Own one training run: generator, critic, state, log and checkpoint."""
+    """Own one training run: generator, critic, state, log and checkpoint. Exits with a sentence where a checkpoint is none of this task."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         """Begin, or go on where the folder's checkpoint stands."""
-        self.args, self.out = args, Path(args.out)
-        self.out.mkdir(parents=True, exist_ok=True)
+        self.args, self.folder = args, RunFolder(Path(args.out))
         torch.manual_seed(args.seed)
         pictures = [p for p in read_pictures(args.data).values() if min(p.shape[:2]) >= SIZE]
-        self.bank = build_bank(self.out / "bank.npz", pictures)
+        if not pictures:
+            raise SystemExit(f"No picture in {args.data} is {SIZE} pixels a side or more: give others as --data.")
+        self.bank = build_bank(self.folder.path / "bank.npz", pictures)
         self.net, self.average, self.critic = SynthNet(), SynthNet(), Critic()
         if args.start is not None:
-            self.net.load_state_dict(torch.load(args.start, weights_only=True)["average"])
+            self._load({"nets": self.net}, args.start)
         self.average.load_state_dict(self.net.state_dict())
         self.optimisers = optimisers(self.net, args.rate)
         self.critics = torch.optim.AdamW(self.critic.parameters(), lr=2e-4, betas=(0.5, 0.99))
-        self.step, self.seconds = 0, 0.0
-        if (self.out / "last.pt").exists():
-            self._resume()
-        for part in (self.net, self.critic):
-            part.to(memory_format=torch.channels_last)
-            if args.compile:
-                part.compile(dynamic=False)
+        self.step, self.seconds, self.since = 0, 0.0, 0.0
+        self.sums = np.zeros(len(COLUMNS) - 3)
+        if self.folder.checkpoint.exists():
+            state = self._load(self._parts(), self.folder.checkpoint)
+            self.step, self.seconds, self.folder.kept = state["step"], state["seconds"], state["step"]
+            self.sums = np.array(state.get("sums", self.sums))
+        self.folder.trim("log.csv", COLUMNS, self.step)
 
     def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         named: dict[str, nn.Module | torch.optim.Optimizer] = {"nets": self.net, "average": self.average, "critic": self.critic}
         return named | {f"optimiser{n}": one for n, one in enumerate([*self.optimisers, self.critics])}
 
-    def _resume(self) -> None:
-        state = torch.load(self.out / "last.pt", weights_only=True)
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        self.step, self.seconds = state["step"], state["seconds"]
+    def _load(self, parts: Mapping[str, nn.Module | torch.optim.Optimizer], path: Path) -> dict[str, Any]:
+        """Read parts of a checkpoint; a net alone takes the averaged weights."""
+        state = read_state(path)
+        try:
+            for name, part in parts.items():
+                part.load_state_dict(state["average" if len(parts) == 1 else name])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise SystemExit(f"{path} holds no checkpoint of synth as it is now: give another folder as --out, or no --start.") from error
+        return state
 
     def save(self) -> None:
-        """Write the checkpoint beside its place and rename it."""
+        """Write the checkpoint."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
-        torch.save(state | {"task": "synth", "step": self.step, "seconds": self.seconds}, self.out / "last.tmp")
-        (self.out / "last.tmp").replace(self.out / "last.pt")
+        self.folder.save(state | {"task": "synth", "step": self.step, "seconds": self.seconds, "sums": self.sums.tolist()})
 
     def one_step(self) -> tuple[float, ...]:
         """Take one step of critic and generator and return (loss, strength, spectrum, marginal, critic)."""
@@ -179,33 +185,39 @@ class Run:
         share = 0.5 * (1 + math.cos(math.pi * min(1.0, self.step / self.args.steps)))
         return self.args.rate * min(1.0, (self.step + 1) / 100) * (0.01 + 0.99 * share)
 
-    def log(self, row: Sequence[float]) -> None:
-        """Append one row to log.csv and print it."""
-        path = self.out / "log.csv"
-        new = not path.exists()
-        with path.open("a", newline="") as stream:
-            writer = csv.writer(stream)
-            if new:
-                writer.writerow(COLUMNS)
-            writer.writerow([f"{value:.6g}" for value in row])
-        print("  ".join(f"{name} {value:.5g}" for name, value in zip(COLUMNS, row, strict=True)), flush=True)
+    def _after(self, stopping: bool) -> None:
+        """Log and save where that is due after a step."""
+        args, last = self.args, self.step == self.args.steps
+        if self.step % args.every == 0:
+            row = (self.step, self.count(), self.rate(), *(self.sums / args.every))
+            self.folder.append("log.csv", [self.step, *(f"{value:.6g}" for value in row[1:])])
+            print("  ".join(f"{name} {value:.5g}" for name, value in zip(COLUMNS, row, strict=True)), flush=True)
+            self.sums[:] = 0
+        if self.step % args.save == 0 or last or stopping:
+            self.count()
+            self.save()
+
+    def count(self) -> float:
+        """Add the time since the last count to that of the training, and return it."""
+        now = time.monotonic()
+        self.seconds, self.since = self.seconds + now - self.since, now
+        return self.seconds
 
     def train(self) -> None:
-        """Train to the last step; log every --every steps, save every --save."""
-        total, since = np.zeros(5), time.monotonic()
-        while self.step < self.args.steps:
-            row = np.array(self.one_step())
-            if not np.isfinite(row).all():
-                raise SystemExit(f"The loss at step {self.step} is no number: lower --rate; {self.out} has the last good state.")
-            total += row
-            if self.step % self.args.every == 0:
-                self.seconds += time.monotonic() - since
-                since = time.monotonic()
-                self.log((self.step, self.seconds, self.rate(), *(total / self.args.every)))
-                total[:] = 0
-            if self.step % self.args.save == 0:
-                self.save()
-        self.save()
+        """Train to the last step, or to the one at which Ctrl-C or SIGTERM came, and draw the curve."""
+        self.since = time.monotonic()
+        with Stop() as stop:
+            while self.step < self.args.steps:
+                row = np.array(self.one_step())
+                if not np.isfinite(row).all():
+                    raise SystemExit(f"The loss at step {self.step} is not a number; {self.folder.where()}: lower --rate.")
+                self.sums += row
+                stopping = stop.asked
+                self._after(stopping)
+                if stopping and self.step < self.args.steps:
+                    raise stopped(self.folder, self.args.steps)
+        rows = read_log(self.folder.path / "log.csv")
+        plot_curve(self.folder.path / "curve.png", {name: (rows, name) for name in ("loss", "spectrum", "marginal")}, {}, "")
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -229,7 +241,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parse(arguments)
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
-    Run(args).train()
+    with sentences("fewer --threads"):
+        Run(args).train()
 
 
 if __name__ == "__main__":

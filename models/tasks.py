@@ -38,6 +38,11 @@ def quality_net() -> RemovalNet:
     return RemovalNet(QUALITY_WIDTHS, QUALITY_BLOCKS)
 
 
+def grey_net() -> RemovalNet:
+    """Return the removal net of grey pictures, of the default size."""
+    return RemovalNet(channels=1)
+
+
 @dataclass(frozen=True)
 class Task:
     """Hold what a task is: its untrained net, its loss, and how it is checked, a number that `unit` names."""
@@ -46,16 +51,19 @@ class Task:
     loss: Callable[..., tuple[torch.Tensor, torch.Tensor]] = removal_loss
     check: Callable[[nn.Module, Sequence[Batch]], float] = removal_psnr
     unit: str = "held-out PSNR, dB"
+    grey: bool = False
+    """Whether its pictures have one channel."""
 
 
 TASKS = {
     "removal": Task(RemovalNet),
     "quality": Task(quality_net),
     "fast": Task(FastNet),
+    "grey": Task(grey_net, grey=True),
     "temporal": Task(TemporalNet),
     "level": Task(LevelNet, strength_loss, strength_error, "held-out error of the log strength"),
 }
-GROWING = ("removal", "quality", "temporal")
+GROWING = ("removal", "quality", "grey", "temporal")
 """Tasks that may begin from a smaller removal net."""
 
 

@@ -20,9 +20,9 @@ from torch import nn
 from models import seedtasks
 from models.check import CASES, Held, hold
 from models.data import Bytes, Patches, data_root, read_pictures
-from models.degrade import LEVELS, TOP, Batch, degrade
+from models.degrade import LEVELS, TOP, Batch, degrade, greyed, one_channel
 from models.fast import Lesson
-from models.grow import grow
+from models.grow import grow, to_grey
 from models.motion import FRAMES, Shots, read_clips
 from models.muon import optimisers
 from models.nets import RemovalNet
@@ -32,6 +32,7 @@ from models.tasks import GROWING, TASKS, check_task, smaller_net
 from models.windows import TemporalNet, to_windows
 
 PROGRAMS: dict[str, str] = {
+    "synth": "models.synthtrain",
     **dict.fromkeys(seedtasks.TASKS, "models.seedtrain"),
 }
 """The program of every task that is not of TASKS, imported when it is asked for. Its main(arguments) takes --out, --steps and --every,
@@ -99,7 +100,7 @@ class Run:
             if isinstance(self.nets, TemporalNet):
                 self.nets.begin_from(small)
             elif isinstance(self.nets, RemovalNet):
-                grow(small, self.nets)
+                grow(to_grey(small) if self.task.grey else small, self.nets)
         except (RuntimeError, ValueError) as error:
             text = f"The net of {self.args.grow} does not fit into that of {self.args.task}: --grow takes a smaller one"
             raise SystemExit(f"{text}.") from error
@@ -163,7 +164,10 @@ class Run:
         count, size = (args.batch // (2 * frames), args.size * 2) if late else (args.batch // frames, args.size)
         rng = torch.Generator().manual_seed((args.seed << 32) + self.step)
         top = TOP if self.step >= args.widen else LEVELS[1]
-        batch = degrade(clean.batch(self.step, max(1, count), size), rng, top, heavy=args.heavy, frames=frames)
+        drawn = clean.batch(self.step, max(1, count), size)
+        batch = degrade(greyed(drawn) if self.task.grey else drawn, rng, top, heavy=args.heavy, frames=frames)
+        if self.task.grey:
+            return one_channel(batch)
         return to_windows(batch, rng) if frames > 1 else batch
 
     def one_step(self, clean: Patches | Shots) -> tuple[float, float]:
@@ -288,8 +292,8 @@ def teach(args: argparse.Namespace) -> None:
     """Train a task of TASKS, resuming where the folder's checkpoint stands."""
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)  # the momentum of what no longer learns decays to numbers that cost a hundredfold
-    moving = args.task == "temporal"
-    run = Run(args, hold(args.held, moving=moving) if args.validate else None)
+    moving, run_task = args.task == "temporal", TASKS[args.task]
+    run = Run(args, hold(args.held, moving=moving, grey=run_task.grey) if args.validate else None)
     pictures = taught_pictures(args.data, args.size)
     run.train(Shots(pictures, taught_clips(args.clips, args.size), args.seed) if moving else Patches(pictures, args.seed))
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from grainlayer.errors import ParamError
 from grainlayer.inference.registry import find_model
-from grainlayer.inference.runtime import Model, device_name, load
+from grainlayer.inference.runtime import Model, load
 from grainlayer.picture.tiling import tiles
 from grainlayer.types import Image, check_image
 
@@ -28,8 +28,6 @@ SPOTS = 8
 SPOT = 256
 QUALITIES = {"default": "removal-default", "real-time": "removal-real-time", "temporal": "removal-default"}
 """Model by the `quality` parameter; `temporal` sees neighbouring pictures too, by inference/temporal.py."""
-IN_INTEGERS = "-int8"
-"""What a model's id ends in where it computes in 8-bit integers: faster on a processor, not on a graphics card."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +71,11 @@ def pad(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float
     return np.pad(image, ((0, 0),) * (image.ndim - 3) + ((0, down), (0, right), (0, 0)), mode="edge")
 
 
-def model_of(quality: str, device: str = "auto") -> str:
-    """Return the id of the model that a quality runs on a device: on a processor the fast one in integers. Raise ParamError, ModelError."""
+def model_of(quality: str) -> str:
+    """Return the id of the model that a quality runs. Raise ParamError."""
     if quality not in QUALITIES:
         raise ParamError(f"There is no removal model of quality {quality!r}; choose one of {', '.join(QUALITIES)}.")
-    whole = QUALITIES[quality]
-    return whole + IN_INTEGERS if quality == "real-time" and device_name(device) == "cpu" else whole
+    return QUALITIES[quality]
 
 
 class Remover:
@@ -86,7 +83,7 @@ class Remover:
 
     def __init__(self, quality: str = "default", device: str = "auto", model_id: str | None = None) -> None:
         """Load the model of a `quality`, or of an explicit `model_id`. Raise ModelError, ParamError."""
-        self.model: Model = load(find_model(model_id or model_of(quality, device), "removal"), device)
+        self.model: Model = load(find_model(model_id or model_of(quality), "removal"), device)
 
     def grain(self, image: Image, strength: Strength) -> Image:
         """Return the grain of `image`, (H, W, 3): image - grain is the base. Raise ParamError on a wrong shape."""

@@ -182,7 +182,7 @@ class Renderer:
         if params.view is not View.STATUS:
             return "\n".join(warnings)
         beside = " with neighbouring frames" if params.quality is Quality.TEMPORAL else ""
-        named = [f"model {self.effect.model_id or model_of(params.quality, self.effect.device)}{beside}"] if removes else []
+        named = [f"model {self.effect.model_id or model_of(params.quality)}{beside}"] if removes else []
         return "\n".join([f"GrainLayer {__version__} on {self.device}", *named, *lines, *warnings])
 
     def analyse(self, work: Work) -> str:

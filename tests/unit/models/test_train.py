@@ -76,7 +76,7 @@ def test_every_task_has_a_program(material: Path, tmp_path: Path) -> None:
     assert set(train.PROGRAMS) >= set(seedtasks.TASKS) and not set(train.PROGRAMS) & set(TASKS)
     assert all(callable(importlib.import_module(program).main) for program in train.PROGRAMS.values())
     text = refusal(material, tmp_path, "removal_case_5")
-    assert text.startswith("There is no task 'removal_case_5': use one of removal, quality, fast, temporal, level")
+    assert text.startswith("There is no task 'removal_case_5': use one of removal, quality, fast, grey, temporal, level")
     assert all(name in text for name in (*TASKS, *train.PROGRAMS))
 
 
@@ -211,7 +211,7 @@ def test_weights_to_begin_from_must_fit(material: Path, tmp_path: Path) -> None:
     for task in ("quality", "temporal"):
         assert f"The net of {wide} does not fit into that of {task}: --grow takes" in refusal(material, new, task, "--grow", wide)
     assert f"{level} holds level, not a plain removal net: --grow and --teacher" in refusal(material, new, "fast", "--teacher", level)
-    assert "--grow is for removal, quality, temporal: leave it out for fast" in refusal(material, new, "fast", "--grow", wide)
+    assert "--grow is for removal, quality, grey, temporal: leave it out for fast" in refusal(material, new, "fast", "--grow", wide)
     assert "--teacher is for fast: leave it out for removal" in refusal(material, new, "removal", "--teacher", wide)
     teach(material, new, "level", "--start", level, "--steps", 1)
     teach(material, tmp_path / "taught", "fast", "--teacher", wide, "--steps", 1)
