@@ -1,9 +1,9 @@
 """Removal nets in 8-bit integers, taught with the rounding in place: what makes them fit is learnt, not only measured.
 
-The convolutions inside the blocks and those that halve the picture take 8-bit inputs and weights; what flows past them, the head, the
-tail and the small up-samplings stay in single precision. Weights keep to -63..63, because processors without VNNI add products of
-8-bit numbers in pairs of 16 bits, which full-range weights overflow. Scales of activations are learnt (S. Esser and others, "Learned
-step size quantization", 2020); those of weights follow each output channel's largest.
+The convolutions inside the blocks and those that halve the picture take 8-bit inputs and weights; what flows past them, the head with
+the first blocks, the tail and the small up-samplings stay in single precision. Weights keep to -63..63, because processors without VNNI
+add products of 8-bit numbers in pairs of 16 bits, which full-range weights overflow. Scales of activations are learnt (S. Esser and
+others, "Learned step size quantization", 2020); those of weights follow each output channel's largest.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from torch.nn import functional
 
 from models.nets import RemovalNet, ResBlock
 
+PRECISE = "encode_top"
+"""The first blocks stay in single precision: what they see is the picture itself, beside whose range light grain is a step or two."""
 LARGEST_WEIGHT = 63
 LEVELS = 255
 MIDDLE = 128
@@ -35,9 +37,8 @@ class Rounded(nn.Module):
         self.watching = False
 
     def watch(self, x: torch.Tensor) -> None:
-        """Set the step to what holds all but 1 in 10,000 of the values, or keep it if it is larger."""
-        flat = x.detach().abs().flatten().float()
-        reach = flat.kthvalue(max(1, int(0.9999 * len(flat)))).values / (LEVELS - self.zero)
+        """Set the step to what holds the largest of the values, or keep it if it is larger: heavy grain reaches far."""
+        reach = x.detach().abs().max().float() / (LEVELS - self.zero)
         self.log_step.data = torch.maximum(self.log_step.data, torch.log(reach + 1e-8))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -77,7 +78,7 @@ class RoundedConv(nn.Module):
 
 def quantised(net: RemovalNet) -> RemovalNet:
     """Turn a removal net's inner convolutions into rounded ones, in place, and return it; steps are unset until `calibrate`."""
-    for block in [module for module in net.modules() if isinstance(module, ResBlock)]:
+    for block in [module for name, module in net.named_modules() if isinstance(module, ResBlock) and not name.startswith(PRECISE)]:
         block.first = RoundedConv(block.first, signed=True, last=False)  # pyright: ignore[reportAttributeAccessIssue]
         block.second = RoundedConv(block.second, signed=False, last=True)  # pyright: ignore[reportAttributeAccessIssue]
     for name in ("down_mid", "down_low"):
