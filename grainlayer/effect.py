@@ -30,6 +30,8 @@ from grainlayer.picture.encoding import MODEL_WHITE, from_model, slope, to_model
 from grainlayer.picture.textfiles import read_text
 from grainlayer.types import Encoding, Image, Layers, Window, check_window
 
+MADE_AGAIN = (GrainSource.RESYNTHESISED, GrainSource.NEURAL)
+"""Sources whose grain is made from the shot's own profile, which must be measured."""
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 MEASURED = 512
 """Side of the square in the middle of a picture on which its grain is measured where nothing else is known of it."""
@@ -99,7 +101,7 @@ class Effect:
 
     @cached_property
     def _temporal(self) -> TemporalRemover:
-        return TemporalRemover(self.remover(Quality.TEMPORAL), self.device)
+        return TemporalRemover(self.remover(Quality.TEMPORAL))
 
     @cached_property
     def _synth(self) -> NeuralSynth:

@@ -96,10 +96,6 @@ class GrainSource(StrEnum):
     STOCK = "stock"
 
 
-MADE_AGAIN = (GrainSource.RESYNTHESISED, GrainSource.NEURAL)
-"""Sources whose grain is made from the shot's own profile, which must be measured."""
-
-
 class Stock(StrEnum):
     """Film stocks by gauge, speed and kind; the text is id and label."""
 

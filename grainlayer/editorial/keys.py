@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from grainlayer.editorial.order import Order, Task
+from grainlayer.effect import MADE_AGAIN
 from grainlayer.errors import MediaError
 from grainlayer.inference.registry import model_root, read_manifest
-from grainlayer.params import MADE_AGAIN, TABLE, GrainSource, Group, ProfileSource, Quality, Value
+from grainlayer.params import TABLE, GrainSource, Group, ProfileSource, Quality, Value
 from grainlayer.picture.media import is_sequence
 
 RENDERING = 2

@@ -1,7 +1,7 @@
 """Take the grain out of a picture with its neighbours' help: grain changes from picture to picture, what it lies on does not.
 
-Each picture of the window is split on its own first. Along the motion between these bases the neighbours are laid over the picture,
-block by block; a network that sees them all, and was taught what to do where they do not fit, says what of the picture is grain.
+Each picture of the window is split on its own first. Along the motion between these bases the pictures themselves are averaged,
+each block as far as its bases agree; what grain is left in the average, told how much, the network takes out of it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grainlayer.inference.motion import find_motion, follow, fuse, pyramid, widen
-from grainlayer.inference.registry import find_model
-from grainlayer.inference.remove import LevelEstimate, Remover, Strength, run_by_cells, strength_cells
-from grainlayer.inference.runtime import check_cancelled, load
+from grainlayer.inference.remove import LevelEstimate, Remover, Strength, strength_cells
+from grainlayer.inference.runtime import check_cancelled
 from grainlayer.types import Image, Window
 
 Floats = NDArray[np.float32]
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-MODEL = "removal-temporal"
 KEPT = 12
 """Pictures whose first look is kept, the last used."""
 EXPECTED = 2.0
@@ -48,36 +46,25 @@ class Look:
 class TemporalRemover:
     """Predict the grain of the middle of a window. Calls may come from any thread."""
 
-    def __init__(self, remover: Remover, device: str = "auto", model_id: str = MODEL) -> None:
-        """Take the remover of single pictures, and load the network that sees several. Raise ModelError."""
+    def __init__(self, remover: Remover) -> None:
+        """Take the remover of single pictures."""
         self.remover = remover
-        self.model = load(find_model(model_id, "temporal"), device)
         self._looks: OrderedDict[tuple[int, int], Look] = OrderedDict()
         self._lock = threading.Lock()
 
     def grain(self, window: Window, strength: Strength) -> Image:
-        """Return the grain (H, W, 3) of window[T // 2]. Neighbours equal to it or to one another count once.
-
-        Pictures of another scene, and blocks that show something else, are replaced by the picture itself, as is what is missing.
-        """
+        """Return the grain (H, W, 3) of window[T // 2]. Neighbours equal to it or to one another count once."""
         here = window[len(window) // 2]
+        others = _distinct(window)
+        if not others:
+            return self.remover.grain(here, strength)
         cells = strength_cells(here, strength)
-        others = _distinct(window)[: self.model.card.frames - 1]
-        own = self._look(here, strength) if others else None
-        aligned = [found for other in others if own and (found := self._align(here, own, other, strength, cells)) is not None]
-        if not aligned:
-            return self.remover.grain_by_cells(here, cells)
-        return run_by_cells(self.model, _seated(here, aligned, self.model.card.frames), cells)
-
-    def _align(self, here: Image, own: Look, other: Image, strength: Strength, cells: Floats) -> Image | None:
-        """Return a neighbour laid over the picture, (H, W, 3), or None if it shows another scene."""
-        motion, weight = _compare(own, self._look(other, strength), cells)
-        if not weight.any():
-            return None
-        # the average of two pictures, one of which counts nothing where blocks do not fit, tells the other
-        fits = (weight > 0).astype(np.float32)
-        half = fuse(here, [other], motion[None], fits[None])
-        return half + half - here
+        own = self._look(here, strength)
+        found = [_compare(own, self._look(other, strength), cells) for other in others]
+        motion, weight = np.stack([one[0] for one in found]), np.stack([one[1] for one in found])
+        fused = fuse(here, others, motion, weight)
+        left = np.sqrt(1 + (weight**2).sum(axis=0)) / (1 + weight.sum(axis=0))
+        return here - (fused - self.remover.grain_by_cells(fused, np.ascontiguousarray(cells * left)))
 
     def _look(self, image: Image, strength: Strength) -> Look:
         """Return a picture's look, kept for the next windows that hold the picture."""
@@ -94,16 +81,6 @@ class TemporalRemover:
             while len(self._looks) > KEPT:
                 self._looks.popitem(last=False)
         return look
-
-
-def _seated(here: Image, aligned: list[Image], frames: int) -> Window:
-    """Return a window (frames, H, W, 3) with the picture in the middle and its neighbours around it, nearest first."""
-    window = np.repeat(here[None], frames, axis=0)
-    middle = frames // 2
-    seats = sorted((seat for seat in range(frames) if seat != middle), key=lambda seat: abs(seat - middle))
-    for seat, picture in zip(seats, aligned, strict=False):
-        window[seat] = picture
-    return window
 
 
 def _compare(here: Look, there: Look, cells: Floats) -> tuple[Floats, Floats]:

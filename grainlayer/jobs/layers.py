@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grainlayer.effect import Effect, Request, names_profile, view
+from grainlayer.effect import MADE_AGAIN, Effect, Request, names_profile, view
 from grainlayer.errors import MediaError
 from grainlayer.jobs.outputs import check_output, open_output, target
 from grainlayer.jobs.progress import progress
 from grainlayer.jobs.shots import ShotGrain, find_shots, given_shots, measure_shot, windows
-from grainlayer.params import MADE_AGAIN, ShotParams
+from grainlayer.params import ShotParams
 from grainlayer.picture.media import Fields, Frame, MediaInfo, Reader, Writer, open_media
 from grainlayer.picture.planes import from_image, join_planes, split_planes, to_image
 from grainlayer.picture.samples import SampleFormat

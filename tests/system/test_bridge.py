@@ -392,10 +392,10 @@ def test_restore_says_what_it_lacks_and_shows_the_source(host: Host) -> None:
 
 def test_a_message_is_said_once_and_cleared_when_well(host: Host) -> None:
     pictures = grainy()
-    prepare(host, SPLIT, pictures, profile="file", view="Base")
+    prepare(host, SPLIT, pictures, profile="file", grain_source="resynthesised")
     calls = [host.render("a", 0, SIZE)[0]["persistent_calls"] for _ in range(3)]
     assert calls[0] == calls[2] == 1
-    host.send("set", "a", "view", "Result")
+    host.send("set", "a", "grain_source", "own")
     assert host.render("a", 0, SIZE)[0]["persistent"] is None
 
 
@@ -404,7 +404,7 @@ def test_hosts_without_messages_and_progress(served: Place, tmp_path: Path) -> N
         with Host(tmp_path, served.environment) as host:
             host.send("host", *traits)
             host.load()
-            prepare(host, SPLIT, grainy(), profile="file", view="Base")
+            prepare(host, SPLIT, grainy(), profile="file", grain_source="resynthesised")
             facts, out = host.render("a", 0, SIZE)
             assert facts["status"] == 1
             np.testing.assert_array_equal(out, grainy()[0])
