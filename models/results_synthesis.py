@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grainlayer.errors import ModelError
 from grainlayer.grain import analyze, filters, synth
 from grainlayer.grain.look import GrainLook
 from grainlayer.grain.profile import STRENGTH_KNOTS, GrainProfile
+from grainlayer.grain.synth import CODES
+from grainlayer.inference.neural import NeuralSynth
 from grainlayer.types import Window
 from models import results_av1
 from models.boolean import BooleanGrain
@@ -148,10 +149,13 @@ def lay_gaussian(radius: float) -> Lay:
 def neural_grain(model_id: str, base: Floats, radius: float, psf: float, level: float, seed: int) -> Floats:
     """Return a net's grain (H, W, 3) for a clean picture (H, W, 3), code value; radius and point spread in pixels, peak `level`.
 
-    Raise ModelError: the runtime has no synthesis by nets.
+    Raise ModelError if there is no such model.
     """
-    del base, radius, psf, level, seed
-    raise ModelError(f"The model {model_id} cannot be measured: synthesis by a net is not there yet.")
+    synth = NeuralSynth("cpu", model_id)
+    curve = MonteCarlo(radius, psf=psf).strength(np.linspace(0, 1, CODES)) * level
+    alike = np.where(np.eye(3, dtype=bool), 1.0, SHARED)
+    plan = synth.plan_emulsion((radius, psf), np.repeat(curve[None], 3, axis=0), alike, GrainLook())
+    return synth.render(plan, base.astype(np.float32), seed=seed, frame=0).astype(np.float64)
 
 
 @dataclass(frozen=True)

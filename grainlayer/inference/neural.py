@@ -64,17 +64,24 @@ class NeuralSynth:
         self.model: Model = load(find_model(model_id, "synth"), device)
 
     def plan(self, profile: GrainProfile, look: GrainLook, height: int) -> NeuralPlan:
-        """Return the plan for pictures `height` pixels high: the network says of its grain what must be evened out."""
-        radius, spread = find_emulsion(main_spectrum(profile, look, height))
-        emulsion = np.array([np.log(radius), spread], np.float32)
+        """Return the plan for pictures `height` pixels high."""
+        emulsion = find_emulsion(main_spectrum(profile, look, height))
+        return self.plan_emulsion(emulsion, delivered_strength(profile, look, height), profile.correlation_matrix(), look)
+
+    def plan_emulsion(self, emulsion: tuple[float, float], strength: Floats, correlation: Floats, look: GrainLook) -> NeuralPlan:
+        """Return the plan for an emulsion: disks' radius and point spread in pixels; the network says what must be evened out.
+
+        strength (3, 1025): standard deviation by channel and code value; correlation (3, 3) of the channels.
+        """
+        told = np.array([np.log(emulsion[0]), emulsion[1]], np.float32)
         step = self.model.card.multiple_of
         empty = np.zeros((step, step, 3 * FIELDS), np.float32)
-        mean, deviation, alike = self.model.run(empty, empty[:, :, :3].copy(), emulsion)[1].astype(np.float64)
+        mean, deviation, alike = self.model.run(empty, empty[:, :, :3].copy(), told)[1].astype(np.float64)
         codes, knots = np.arange(CODES) / (CODES - 1), np.arange(STRENGTH_KNOTS) / (STRENGTH_KNOTS - 1)
-        gain = delivered_strength(profile, look, height) / np.interp(codes, knots, deviation)
-        mix = correlation_root(before_network(profile.correlation_matrix(), float(alike[len(alike) // 2])))
+        gain = strength / np.interp(codes, knots, deviation)
+        mix = correlation_root(before_network(correlation, float(alike[len(alike) // 2])))
         offset = -gain * np.interp(codes, knots, mean)
-        return NeuralPlan(emulsion, gain.astype(np.float32), offset.astype(np.float32), mix.astype(np.float32), look)
+        return NeuralPlan(told, gain.astype(np.float32), offset.astype(np.float32), mix.astype(np.float32), look)
 
     def render(self, plan: NeuralPlan, base: Image, *, seed: int, frame: int, tile: int = TILE) -> Image:
         """Return grain (H, W, 3) for a whole base; the look's amount is not applied and nothing is clipped. Raise ParamError.

@@ -19,6 +19,7 @@ from grainlayer.inference.registry import ModelCard
 from models import results, results_av1, results_cards, results_cost, results_methods, results_removal, results_synthesis, results_temporal
 from models.boolean import BooleanGrain
 from models.kinds import Av1
+from models.monte_carlo import MonteCarlo
 from models.results_keep import MISSING, Absent, Keep, cards, mean_cell, rounded
 from models.results_measures import (
     divergence,
@@ -136,14 +137,19 @@ def test_figures_are_computed_once_and_only_where_asked(place: Path) -> None:
     assert len(calls) == 1 and list((place / "kept").rglob("*.json"))
 
 
-def test_what_cannot_be_measured_yet_is_missing_and_said(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_measured_is_missing_and_said(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def compute() -> dict[str, Any]:
         return {"grain": results_synthesis.neural_grain("synth-x", np.zeros((8, 8, 3)), 0.5, 0.8, 0.03, 1)}
 
     assert Keep(True).figures("test", ["b"], compute) is None
     assert "synth-x" in capsys.readouterr().out
-    with pytest.raises(ModelError, match="not there yet"):
+    with pytest.raises(ModelError, match="synth-x"):
         compute()
+
+
+def test_a_nets_grain_is_as_strong_as_asked() -> None:
+    grain = results_synthesis.neural_grain("synth-neural", np.full((256, 256, 3), 0.5), 0.5, 0.8, 0.03, 1)
+    assert grain.std() == pytest.approx(0.03 * float(MonteCarlo(0.5, psf=0.8).strength(np.array([0.5]))[0]), rel=0.05)
 
 
 def test_cells_say_how_much_was_measured() -> None:
