@@ -28,6 +28,8 @@ SPOTS = 8
 SPOT = 256
 QUALITIES = {"default": "removal-default", "real-time": "removal-real-time", "temporal": "removal-default"}
 """Model by the `quality` parameter; `temporal` sees neighbouring pictures too, by inference/temporal.py."""
+GREY = {"removal-default": "removal-default-grey"}
+"""Model for pictures without colour, by the one for others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +80,20 @@ def model_of(quality: str) -> str:
     return QUALITIES[quality]
 
 
+def is_grey(image: Image) -> bool:
+    """Return whether a picture's three channels are equal; one that is not shows it in a few rows."""
+    rows = image[:: max(1, image.shape[0] // 8)]
+    return all(bool((part[:, :, 0] == part[:, :, 1]).all() and (part[:, :, 0] == part[:, :, 2]).all()) for part in (rows, image))
+
+
 class Remover:
     """Predict grain by a network, on any size of picture."""
 
     def __init__(self, quality: str = "default", device: str = "auto", model_id: str | None = None) -> None:
         """Load the model of a `quality`, or of an explicit `model_id`. Raise ModelError, ParamError."""
-        self.model: Model = load(find_model(model_id or model_of(quality), "removal"), device)
+        name = model_id or model_of(quality)
+        self.model: Model = load(find_model(name, "removal"), device)
+        self.grey: Model | None = load(find_model(GREY[name], "removal-grey"), device) if name in GREY else None
 
     def grain(self, image: Image, strength: Strength) -> Image:
         """Return the grain of `image`, (H, W, 3): image - grain is the base. Raise ParamError on a wrong shape."""
@@ -91,8 +101,11 @@ class Remover:
         return self.grain_by_cells(image, strength_cells(image, strength))
 
     def grain_by_cells(self, image: Image, cells: Floats) -> Image:
-        """Return the grain of `image` (H, W, 3), told the strength of each cell of 8x8 pixels."""
-        return run_by_cells(self.model, image, cells)
+        """Return the grain of `image` (H, W, 3), told the strength of each cell of 8x8 pixels; of a grey one by the grey model."""
+        if self.grey is None or not is_grey(image):
+            return run_by_cells(self.model, image, cells)
+        grain = run_by_cells(self.grey, np.ascontiguousarray(image[:, :, :1]), cells)
+        return np.repeat(grain, 3, axis=2)
 
 
 def run_by_cells(model: Model, picture: NDArray[np.float32], cells: Floats) -> Image:

@@ -115,3 +115,15 @@ def test_every_card_is_complete() -> None:
         assert card.path.exists()
         assert card.licence == "Apache-2.0"
         assert card.halo % card.multiple_of == 0
+
+
+def test_a_grey_picture_goes_through_the_grey_model(remover: Remover) -> None:
+    base = np.repeat(clean()[:, :, :1], 3, axis=2)
+    noise = np.random.Generator(np.random.Philox(key=1)).standard_normal(base.shape[:2]).astype(np.float32)
+    picture = base + 0.03 * noise[:, :, None]
+    grain = remover.grain(picture, 0.03)
+    assert np.ptp(grain, axis=2).max() == 0
+    assert np.mean((picture - grain - base) ** 2) < 0.1 * np.mean((picture - base) ** 2)
+    tinted = picture.copy()
+    tinted[5, 7, 1] += 0.001
+    assert np.ptp(remover.grain(tinted, 0.03), axis=2).max() > 0
