@@ -71,7 +71,7 @@ class MovieWriter(Writer):
         self._pix_fmt = encoder_format(plan.codec, plan.format)
         self._clock = Clock(plan.like, path)
         self._place = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-        self._done, self._last = False, None
+        self._done, self._last, self._frames = False, None, 0
         self._container: OutputContainer | None = None
         self._sound: Sound | None = None
         try:
@@ -127,7 +127,7 @@ class MovieWriter(Writer):
         picture = self._picture(frame)
         if self._last is not None and (picture.pts or 0) <= self._last:
             raise MediaError(f"Frame {frame.index} of {self.path} is not later than the one before it; its times are wrong.")
-        self._last = picture.pts
+        self._last, self._frames = picture.pts, self._frames + 1
         with self._explained(f"cannot be written at frame {frame.index}"):
             self._output()
             self._mux(self._stream.encode(picture))
@@ -137,6 +137,17 @@ class MovieWriter(Writer):
     def _mux(self, packets: list[Packet[VideoStream]]) -> None:
         for packet in packets:
             self._output().mux_one(packet)
+
+    def _mux_rest(self) -> None:
+        """Write what the encoder still holds.
+
+        libx265 4.2 leaves the decoding times of a movie of one or two frames undefined; so few are never decoded out of their order.
+        """
+        rest = self._stream.encode(None)
+        if self._plan.codec == "h265" and self._frames <= 2:
+            for packet in rest:
+                packet.dts = packet.pts
+        self._mux(rest)
 
     def _output(self) -> OutputContainer:
         if self._container is None:
@@ -163,7 +174,7 @@ class MovieWriter(Writer):
         if self._done or self._container is None:
             return
         with self._explained("cannot be finished"):
-            self._mux(self._stream.encode(None))
+            self._mux_rest()
             if self._sound is not None:
                 self._sound.copy(None)
             container, self._container = self._container, None
@@ -206,13 +217,13 @@ class MovieWriter(Writer):
             yield
         except MediaError:
             raise
-        except ValueError as error:
-            raise MediaError(f"{self.path} {what}: {error}.") from error
         except (av.error.FFmpegError, OSError) as error:
             if error.errno in FULL_DISK:
                 raise write_failure(self.path, OSError(error.errno, error.strerror)) from error
             size, name = _by(self._plan.size), self._plan.format.name
             raise MediaError(f"{self.path} {what} ({self._plan.codec}, {size}, {name}): {error.strerror or error}.") from error
+        except ValueError as error:
+            raise MediaError(f"{self.path} {what}: {error}.") from error
 
 
 class Clock:

@@ -172,6 +172,8 @@ def test_two_deliveries_at_once_are_refused_and_a_killed_one_leaves_no_lock(medi
     with subprocess.Popen([*COMMAND, edit, "-o", out, *BASE], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         wait_for(out / ".grainlayer" / "delivery.json")
         process.send_signal(signal.SIGSTOP)
+        if process.poll() is not None:
+            pytest.skip("The delivery ended before this busy machine let the test stop it.")
         assert "at work" in fails("deliver", edit, "-o", out, *BASE)
         assert "at work" in fails("deliver", edit, "-o", out, *BASE, "--only", "2")
         process.kill()

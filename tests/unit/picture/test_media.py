@@ -86,6 +86,22 @@ def test_tags_times_and_metadata_are_kept(tmp_path: Path, codec: str, suffix: st
     assert all(abs(second - Fraction(time, 24000)) <= slack for second, time in zip(seconds, times, strict=True))
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("h264", ".mkv"), ("h264", ".mov"), ("h265", ".mkv"), ("h265", ".mp4"), ("h265", ".mov"), ("av1", ".mkv")]
+)
+def test_movies_of_very_few_frames_keep_their_times(tmp_path: Path, codec: str, suffix: str, count: int) -> None:
+    source = like("yuv420p10le", (64, 64), rate=Fraction(25), time_base=Fraction(1, 25))
+    path = tmp_path / f"clip{suffix}"
+    for take in range(4):
+        with create_movie(path, codec=codec, like=source, overwrite=take > 0) as writer:
+            for frame in frames(source.format, (64, 64), range(count)):
+                writer.write(frame)
+        with av.open(str(path)) as container:
+            got = [(p.pts * p.time_base, p.dts is None or p.dts <= p.pts) for p in container.demux(video=0) if p.size and p.pts is not None]
+        assert sorted(got) == [(Fraction(index, 25), True) for index in range(count)]
+
+
 @pytest.mark.parametrize("rate", [Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(60000, 1001), Fraction(12)])
 def test_milliseconds_become_even_times_again(tmp_path: Path, rate: Fraction) -> None:
     rounded = [round(1000 * index / rate) for index in range(40)]
