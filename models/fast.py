@@ -17,7 +17,7 @@ from models.grow import read_removal
 from models.losses import SHARP, SQUARE, grain_loss
 from models.nets import RemovalNet, ResBlock
 
-WIDTHS = (16, 32, 64)
+WIDTHS = (32, 48, 64)
 BLOCKS = (1, 1, 2)
 TEACHING = 0.5
 """Weight of the teacher's guess against that of the truth."""

@@ -18,6 +18,9 @@ QUALITY_BLOCKS = (2, 2, 2)
 class ResBlock(nn.Module):
     """Add conv-ReLU-conv to the input. No normalisation, so that tiles never differ from the whole frame."""
 
+    leak = 0.0
+    """Slope of the rectifiers below zero, while the net learns: those of the lower scales die without it, and never learn again."""
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
@@ -26,7 +29,7 @@ class ResBlock(nn.Module):
         nn.init.zeros_(self.second.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.second(functional.relu(self.first(x)))
+        return x + self.second(functional.leaky_relu(self.first(x), self.leak) if self.leak else functional.relu(self.first(x)))
 
 
 def stack(channels: int, blocks: int) -> nn.Sequential:

@@ -20,7 +20,7 @@ from grainlayer.inference import motion, temporal
 from grainlayer.inference.registry import find_model
 from grainlayer.inference.remove import QUALITIES, Remover
 from grainlayer.types import Image, Window
-from models.results_keep import MISSING, Figures, Keep, cards, digest, digest_code, mean_cell
+from models.results_keep import MISSING, Figures, Keep, digest, digest_code, mean_cell
 from models.results_page import Part, Plot
 from tests.bench.material import FILM, SHARED, data_root
 from tests.bench.metrics import psnr
@@ -45,7 +45,7 @@ SPREAD = 5
 SCARCE = 0.01
 """Share of a clip's pixels under which an area is too small to have a figure."""
 VERSION = 1
-INPUT, SINGLE = "input", "single"
+INPUT, SINGLE, ALONG = "input", "single", "temporal"
 AREAS = ("psnr", "moving", "static")
 WORDS = (
     "Clips of data/video that were not trained on, 7 pictures or more; up to 5 windows of 5 pictures a clip, evenly spread, the middle "
@@ -65,17 +65,13 @@ class Method:
 
 
 @cache
-def _remover(model_id: str) -> temporal.TemporalRemover:
-    return temporal.TemporalRemover(Remover(device="cpu"), "cpu", model_id)
+def _remover() -> temporal.TemporalRemover:
+    return temporal.TemporalRemover(Remover(device="cpu"))
 
 
-def temporal_grain(model_id: str, window: Window, strength: float) -> Image:
-    """Return the grain (H, W, 3) of the middle of a window (T, H, W, 3) by a model of several pictures, told the peak, code value.
-
-    It is what `quality` temporal gives: the neighbours are laid along their motion, found on the bases of the default model. Raise
-    ModelError where there is no such model.
-    """
-    return _remover(model_id).grain(window, strength)
+def temporal_grain(window: Window, strength: float) -> Image:
+    """Return the grain (H, W, 3) of the middle of a window (T, H, W, 3), told the peak, code value, as `quality` temporal gives it."""
+    return _remover().grain(window, strength)
 
 
 def single_grain(window: Window, strength: float) -> Image:
@@ -84,12 +80,13 @@ def single_grain(window: Window, strength: float) -> Image:
 
 
 def methods() -> list[Method]:
-    """Return doing nothing, the net of single pictures, and the manifest's models of several pictures."""
-    default, code = find_model(QUALITIES["default"], "removal").sha256, digest_code(temporal, motion)
-    found = [Method(INPUT, (INPUT,), lambda window, strength: np.zeros_like(window[0])), Method(SINGLE, (default,), single_grain)]
-    for card in (card for card in cards() if card.frames > 1):
-        found.append(Method(card.id, (card.sha256, default, code), lambda w, s, model=card.id: temporal_grain(model, w, s)))
-    return found
+    """Return doing nothing, the default net, which sees the middle picture alone, and `quality` temporal, which uses that net."""
+    default = find_model(QUALITIES["default"], "removal").sha256
+    return [
+        Method(INPUT, (INPUT,), lambda window, strength: np.zeros_like(window[0])),
+        Method(SINGLE, (default,), single_grain),
+        Method(ALONG, (default, digest_code(temporal, motion)), temporal_grain),
+    ]
 
 
 def clip_paths() -> list[Path]:

@@ -26,6 +26,7 @@ from models.grow import grow, to_grey
 from models.motion import FRAMES, Shots, read_clips
 from models.muon import optimisers
 from models.nets import RemovalNet
+from models.revive import revive, set_leak
 from models.runfolder import RunFolder, Stop, plot_curve, read_log, read_state, stopped
 from models.shell import sentences
 from models.tasks import GROWING, TASKS, check_task, smaller_net
@@ -170,10 +171,22 @@ class Run:
             return one_channel(batch)
         return to_windows(batch, rng) if frames > 1 else batch
 
+    def _lean(self, batch: Batch) -> None:
+        """Give the rectifiers their slope below zero, until great errors count by their square, and new life to dead ones of a start."""
+        args = self.args
+        leak = args.leak if self.step < args.square * args.steps else 0.0
+        if self.step == 0 and leak and (args.start or args.grow):
+            count = revive(self.nets, [(batch.grainy, batch.hint)])
+            self.average.load_state_dict(self.nets.state_dict())
+            print(f"{count} rectifiers were dead and begin anew", flush=True)
+        for net in (self.nets, self.average):
+            set_leak(net, leak)
+
     def one_step(self, clean: Patches | Shots) -> tuple[float, float]:
         """Take one optimiser step and return (loss, share of grain left)."""
         args = self.args
         batch = self.draw(clean)
+        self._lean(batch)
         loss, left = self.loss(self.nets, batch, args.left, square=self.step >= args.square * args.steps)
         if not torch.isfinite(loss):
             raise self._no_number("loss")
@@ -257,6 +270,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--square", type=float, default=0.85, help="from this share of the steps on, great errors count by their square")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--left", type=float, default=0.15, help="weight of the grain left in the base")
+    parser.add_argument("--leak", type=float, default=0.1, help="slope of the rectifiers below zero up to --square, so that none dies")
     parser.add_argument("--widen", type=int, default=24_000, help="step from which the heaviest levels are drawn too")
     parser.add_argument("--heavy", action="store_true", help="draw heavy levels and white noise more often (second stage)")
     parser.add_argument("--start", type=Path, help="checkpoint whose averaged weights a new run starts from")

@@ -24,9 +24,9 @@ Floats = NDArray[np.float32]
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 KEPT = 12
 """Pictures whose first look is kept, the last used."""
-EXPECTED = 2.0
+EXPECTED = 0.7
 """Mean square difference between two bases of the same place, in units of the grain's variance, that counts as agreement."""
-TOLERATED, BEST = 1.7, 0.3
+TOLERATED, BEST = 1.15, 0.3
 """The same of the pictures themselves, in units of that of the block which agrees better than all but this share: a base may have
 lost what tells two places apart."""
 STRANGE = 1.25
