@@ -25,14 +25,18 @@ from models.fast import FastNet
 from models.grow import read_removal
 from models.motion import FRAMES
 from models.nets import LevelNet, RemovalNet, gate
+from models.runfolder import read_state
 from models.synthnet import FIELDS, SPREADS, SynthNet
 from models.synthnet import RADII as DISKS
+from models.tasks import INT8, TASKS
 from models.windows import TemporalNet
 
 WEIGHTS = Path(__file__).parent / "weights"
 MANIFEST = Path(__file__).parent / "manifest.toml"
 PARITY = 1e-4
 """Largest difference allowed between torch and onnxruntime, code value (removal) or log units (level)."""
+ROUNDED_PARITY = 0.03
+"""The same of nets in 8 bits: a value that one of the two rounds to the other side differs by a step, and later layers may widen it."""
 
 
 class RemovalGraph(nn.Module):
@@ -146,6 +150,8 @@ KINDS = {
     "removal": REMOVAL,
     "quality": REMOVAL,
     "fast": REMOVAL,
+    "removal-int8": REMOVAL,
+    "fast-int8": REMOVAL,
     "grey": Kind("removal-grey", RemovalGraph, ("picture", "strength"), ("grain",)),
     "temporal": Kind("temporal", TemporalGraph, ("window", "strength"), ("grain",), FRAMES),
     "level": Kind("level", LevelGraph, ("picture",), ("log_deviation", "mean")),
@@ -160,6 +166,11 @@ def load_net(task: str, checkpoint: Path) -> Any:
     """Return a checkpoint's averaged net, of the size it was trained in; of the fast one the collapsed net."""
     if task in ("removal", "quality", "grey"):
         return read_removal(checkpoint)
+    if task in INT8:
+        state = read_state(checkpoint)["average"]
+        rounded = TASKS[task].make()
+        rounded.load_state_dict(state)
+        return rounded
     module = {"fast": FastNet, "temporal": TemporalNet, "level": LevelNet, "synth": SynthNet}[task]()
     module.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
     return module.collapsed() if isinstance(module, FastNet) else module
@@ -237,8 +248,9 @@ def _toml(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def publish(task: str, graph: nn.Module, model_id: str, most: float = PARITY) -> None:
-    """Write a graph among the weights, hold it against torch and enter it. Raise SystemExit if they differ by more than `most`."""
+def publish(task: str, graph: nn.Module, model_id: str) -> None:
+    """Write a graph among the weights, hold it against torch and enter it. Raise SystemExit if the two differ by too much."""
+    most = ROUNDED_PARITY if task in INT8 else PARITY
     WEIGHTS.mkdir(exist_ok=True)
     path, kind = WEIGHTS / f"{model_id}.onnx", KINDS[task]
     part = path.with_suffix(".part")

@@ -6,19 +6,16 @@ into one of 3x3 with the same answer (X. Ding and others, "RepVGG", 2021). It le
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import nn
 from torch.nn import functional
 
 from models.degrade import Batch
-from models.grow import read_removal
 from models.losses import SHARP, SQUARE, grain_loss
 from models.nets import RemovalNet, ResBlock
 
-WIDTHS = (32, 48, 64)
-BLOCKS = (1, 1, 2)
+WIDTHS = (16, 64, 96)
+BLOCKS = (1, 1, 3)
 TEACHING = 0.5
 """Weight of the teacher's guess against that of the truth."""
 
@@ -73,19 +70,19 @@ class FastNet(RemovalNet):
 class Lesson:
     """Measure a pupil against the truth and against its teacher, a removal net of larger widths."""
 
-    def __init__(self, teacher: Path, *, fused: bool = False) -> None:
-        """Take a checkpoint of a removal net of any size; its averaged weights teach, `fused` by torch.compile."""
-        self.teacher = read_removal(teacher).eval().to(memory_format=torch.channels_last)
+    def __init__(self, teacher: RemovalNet, *, fused: bool = False, precise: bool = False) -> None:
+        """Take a removal net of any size that teaches, `fused` by torch.compile; `precise` pupils end in single precision."""
+        self.teacher, self.precise = teacher.eval().to(memory_format=torch.channels_last), precise
         if fused:
             self.teacher.compile(dynamic=False)
 
     def __call__(self, net: nn.Module, batch: Batch, left_weight: float, *, square: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (loss, share of grain left); the teacher's guess counts as another truth."""
         grainy = batch.grainy.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=not (self.precise and square)):
             guess = net(grainy, batch.hint).float()
-            with torch.no_grad():
-                taught = self.teacher(grainy, batch.hint).float()
+        with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+            taught = self.teacher(grainy, batch.hint).float()
         width = SQUARE if square else SHARP
         loss, left = grain_loss(guess, batch, left_weight, width)
         other = Batch(batch.grainy, taught, batch.deviation, batch.hint, batch.peak)

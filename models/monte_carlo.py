@@ -169,11 +169,11 @@ class MonteCarlo:
                     hit = ((beside - x) ** 2 <= rest) & (at >= 0) & (at < height) & (beside >= 0) & (beside < width)
                     covered[at[hit] * width + beside[hit]] = True
             total += covered.reshape(height, width)
-            total += np.expm1(-self._disks_expected(rate, float(dy), float(dx)))
+            total += np.expm1(-self._disks_expected(rate, float(dy), float(dx), self.margin))
         return total / self.samples
 
-    def _disks_expected(self, rate: Floats, dy: float, dx: float) -> Floats:
-        """Return the mean number of disks that cover the point (dy, dx) from each pixel's centre, without the margin."""
+    def _disks_expected(self, rate: Floats, dy: float, dx: float, margin: int) -> Floats:
+        """Return the mean number of disks that cover the point (dy, dx) from each pixel's centre, without a margin."""
         fine, most = 16, float(self.radii.max())
         ys, xs = (np.arange(np.floor(0.5 + d - most), np.floor(0.5 + d + most) + 1).astype(int) for d in (dy, dx))
         part = (np.arange(fine) + 0.5) / fine
@@ -181,9 +181,9 @@ class MonteCarlo:
         beyond = 1 - np.searchsorted(self.radii, np.hypot(y[:, None], x[None])) / len(self.radii)
         weights = beyond.reshape(len(ys), fine, len(xs), fine).sum(axis=(1, 3))
         weights *= self.area / weights.sum()
-        height, width = (size - 2 * self.margin for size in rate.shape)
+        height, width = (size - 2 * margin for size in rate.shape)
         total = np.zeros((height, width))
-        for row, from_row in zip(ys + self.margin, weights, strict=True):
-            for column, weight in zip(xs + self.margin, from_row, strict=True):
+        for row, from_row in zip(ys + margin, weights, strict=True):
+            for column, weight in zip(xs + margin, from_row, strict=True):
                 total += weight * rate[row : row + height, column : column + width]
         return total

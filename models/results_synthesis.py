@@ -1,4 +1,4 @@
-"""Measure grain that was made for models.results against Newson's Boolean model by Monte Carlo, on greys and on a ramp.
+"""Measure grain that was made for models.results against Newson's Boolean model, on greys and on a ramp.
 
 Everyone lays grain of one emulsion, a disk radius, on the same clean pictures: AV1's synthesis and ours after measuring the truth, the
 Gaussian approximation told the radius, and the nets of the manifest's task synth. Another seed of the truth is the floor of every figure.
@@ -23,8 +23,8 @@ from grainlayer.inference.neural import NeuralSynth
 from grainlayer.types import Window
 from models import results_av1
 from models.boolean import BooleanGrain
+from models.fine_boolean import FineBoolean
 from models.kinds import Av1
-from models.monte_carlo import MonteCarlo
 from models.results_keep import MISSING, Figures, Keep, cards, digest_code
 from models.results_measures import BINS, binned, divergence, kolmogorov, marginal, moments, nss_divergence
 from models.results_page import Part, Plot
@@ -44,7 +44,7 @@ SHARED = 0.3
 """Share of the truth's disks that all channels have in common, and the correlation of any two channels of the approximation."""
 SEEDS = (41, 42)
 """Seeds of the two frames of everyone. Distributions are those of the first; the truth's second frame is the floor."""
-VERSION = 1
+VERSION = 2
 TRUTH, FLOOR, AV1, OURS, GAUSSIAN = "truth", "floor: the truth's other seed", "AV1, fitted", "ours, measured", "Gaussian approximation"
 COLUMNS = MappingProxyType(
     {
@@ -64,10 +64,11 @@ COLUMNS = MappingProxyType(
 )
 """Heading, factor and form of every figure."""
 WORDS = (
-    "Grain of Newson's Boolean model by Monte Carlo, disks of .3, .5 and .8 pixel seen through a point spread of .8 pixel, with a peak "
-    "standard deviation of 8/255, on greys of .2, .5 and .8 and on a ramp from .05 to .95, 512x512. AV1's synthesis: a table of lag 3, its "
-    "filters fitted to the autocorrelation on the greys (Yule and Walker), its scaling to the measured strength, 10 bits, 4:4:4. Ours: the "
-    "profile that our analysis measures on the grainy pictures, less a plane each. The Gaussian approximation is told the radius.",
+    "Grain of Newson's Boolean model, disks of .3, .5 and .8 pixel drawn eight times finer than the picture and seen through a point "
+    "spread of .8 pixel, with a peak standard deviation of 8/255, on greys of .2, .5 and .8 and on a ramp from .05 to .95, 512x512. AV1's "
+    "synthesis: a table of lag 3, its filters fitted to the autocorrelation on the greys (Yule and Walker), its scaling to the measured "
+    "strength, 10 bits, 4:4:4. Ours: the profile that our analysis measures on the grainy pictures, less a plane each. The Gaussian "
+    "approximation is told the radius.",
     "**strength**: RMS relative error over 16 intensity bins and the channels. **spectrum**: RMS difference of 32 radial bands, strengths "
     "made equal. **autocorr.**: greatest difference over lags -5 to 5. **KS**: greatest difference of the distribution of values from the "
     "truth's; **of shape**: the same with both standard deviations made 1. **JSD**: of the distributions, 101 bins over 5 standard "
@@ -98,7 +99,7 @@ def truth(radius: float, name: str) -> Floats:
     path = folder / f"boolean-{VERSION}-{radius:g}-{name.replace(' ', '-')}.npz"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        render, base = MonteCarlo(radius=radius, psf=PSF, shared=SHARED), bases()[name]
+        render, base = FineBoolean(radius=radius, psf=PSF, shared=SHARED), bases()[name]
         made = np.stack([render(base, LEVEL, seed) for seed in SEEDS]).astype(np.float32)
         partial = path.with_name(f".partial-{path.name}")
         np.savez(partial, grain=made)
@@ -152,7 +153,7 @@ def neural_grain(model_id: str, base: Floats, radius: float, psf: float, level: 
     Raise ModelError if there is no such model.
     """
     synth = NeuralSynth("cpu", model_id)
-    curve = MonteCarlo(radius, psf=psf).strength(np.linspace(0, 1, CODES)) * level
+    curve = FineBoolean(radius, psf=psf).strength(np.linspace(0, 1, CODES)) * level
     alike = np.where(np.eye(3, dtype=bool), 1.0, SHARED)
     plan = synth.plan_emulsion((radius, psf), np.repeat(curve[None], 3, axis=0), alike, GrainLook())
     return synth.render(plan, base.astype(np.float32), seed=seed, frame=0).astype(np.float64)

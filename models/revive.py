@@ -55,7 +55,8 @@ def revive(net: nn.Module, inputs: Sequence[tuple[torch.Tensor, ...]]) -> int:
     convolutions have branches, it is left as it is.
     """
     count = 0
-    for block, share in zip(blocks(net), shares(net, inputs), strict=True):
+    held = blocks(net)
+    for block, share in zip(held, shares(net, inputs) if held else [], strict=True):
         dead = share < RARE
         if not isinstance(block.first, nn.Conv2d) or not isinstance(block.second, nn.Conv2d) or not bool(dead.any()):
             continue

@@ -12,8 +12,9 @@ from torch import nn
 
 from models.check import removal_psnr, strength_error
 from models.degrade import Batch
-from models.fast import FastNet
+from models.fast import BLOCKS, WIDTHS, FastNet
 from models.grow import read_removal, widths_of
+from models.int8 import quantised
 from models.losses import SHARP, SQUARE, grain_loss, level_loss
 from models.nets import QUALITY_BLOCKS, QUALITY_WIDTHS, LevelNet, RemovalNet
 from models.runfolder import read_state
@@ -27,6 +28,13 @@ def removal_loss(net: nn.Module, batch: Batch, left_weight: float, *, square: bo
     return grain_loss(guess.float(), batch, left_weight, SQUARE if square else SHARP)
 
 
+def rounded_loss(net: nn.Module, batch: Batch, left_weight: float, *, square: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the same of a net in 8 bits; once great errors weigh more, in single precision: only the integers round then."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=not square):
+        guess = net(batch.grainy.contiguous(memory_format=torch.channels_last), batch.hint)
+    return grain_loss(guess.float(), batch, left_weight, SQUARE if square else SHARP)
+
+
 def strength_loss(net: nn.Module, batch: Batch, left_weight: float, *, square: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the loss of the level estimator, and 0 for the share of grain left, which it does not touch."""
     del left_weight, square
@@ -36,6 +44,16 @@ def strength_loss(net: nn.Module, batch: Batch, left_weight: float, *, square: b
 def quality_net() -> RemovalNet:
     """Return the large removal net."""
     return RemovalNet(QUALITY_WIDTHS, QUALITY_BLOCKS)
+
+
+def removal_int8() -> RemovalNet:
+    """Return the default removal net in 8 bits."""
+    return quantised(RemovalNet())
+
+
+def fast_int8() -> RemovalNet:
+    """Return the real-time net, its branches collapsed, in 8 bits."""
+    return quantised(RemovalNet(WIDTHS, BLOCKS))
 
 
 def grey_net() -> RemovalNet:
@@ -59,10 +77,14 @@ TASKS = {
     "removal": Task(RemovalNet),
     "quality": Task(quality_net),
     "fast": Task(FastNet),
+    "removal-int8": Task(removal_int8, rounded_loss),
+    "fast-int8": Task(fast_int8, rounded_loss),
     "grey": Task(grey_net, grey=True),
     "temporal": Task(TemporalNet),
     "level": Task(LevelNet, strength_loss, strength_error, "held-out error of the log strength"),
 }
+INT8 = {"removal-int8": "removal", "fast-int8": "fast"}
+"""Tasks of nets in 8 bits, and the task whose checkpoint each of them starts from."""
 GROWING = ("removal", "quality", "grey", "temporal")
 """Tasks that may begin from a smaller removal net."""
 
@@ -90,6 +112,17 @@ def check_task(path: Path, state: Mapping[str, Any], task: str, remedy: str) -> 
     """Exit with a sentence, at whose end `remedy` stands, unless a checkpoint's averaged net is one of a task."""
     if (name := name_of(state)) != task:
         raise SystemExit(f"{path} holds {name}, not {task}: {remedy}.")
+
+
+def precise_net(path: Path, task: str) -> RemovalNet:
+    """Return the averaged net, its branches collapsed, of a checkpoint that the task `task` in 8 bits starts from, or exit."""
+    state = read_state(path)
+    check_task(path, state, INT8[task], f"--start takes a checkpoint of {INT8[task]} for {task}")
+    if INT8[task] == "removal":
+        return read_removal(path)
+    branched = FastNet()
+    branched.load_state_dict(state["average"])
+    return branched.collapsed()
 
 
 def smaller_net(path: Path) -> RemovalNet:

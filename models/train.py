@@ -23,13 +23,14 @@ from models.data import Bytes, Patches, data_root, read_pictures
 from models.degrade import LEVELS, TOP, Batch, degrade, greyed, one_channel
 from models.fast import Lesson
 from models.grow import grow, to_grey
+from models.int8 import calibrate, quantised
 from models.motion import FRAMES, Shots, read_clips
 from models.muon import optimisers
 from models.nets import RemovalNet
 from models.revive import revive, set_leak
 from models.runfolder import RunFolder, Stop, plot_curve, read_log, read_state, stopped
 from models.shell import sentences
-from models.tasks import GROWING, TASKS, check_task, smaller_net
+from models.tasks import GROWING, INT8, TASKS, check_task, precise_net, smaller_net
 from models.windows import TemporalNet, to_windows
 
 PROGRAMS: dict[str, str] = {
@@ -38,6 +39,8 @@ PROGRAMS: dict[str, str] = {
 }
 """The program of every task that is not of TASKS, imported when it is asked for. Its main(arguments) takes --out, --steps and --every,
 and writes log.csv with the columns step and loss; one that trains several tasks is told which by --task."""
+CALIBRATING = 10**7
+"""Number of a step beyond all, whose batch nothing learns from."""
 COLUMNS = ("step", "seconds", "rate", "loss", "left")
 CHECKED = ("step", *CASES)
 
@@ -66,12 +69,9 @@ class Run:
         """Begin a run, or go on at the checkpoint of its folder; `held` are the crops to check it on."""
         self.args, self.held, self.task = args, held, TASKS[args.task]
         self.folder = RunFolder(Path(args.out))
-        if args.teacher is not None:
-            smaller_net(args.teacher)
+        teacher = None if args.teacher is None else smaller_net(args.teacher)
         torch.manual_seed(args.seed)
-        self.loss = self.task.loss
-        if args.teacher is not None:
-            self.loss = Lesson(args.teacher, fused=args.compile)
+        self.loss = self.task.loss if teacher is None else Lesson(teacher, fused=args.compile, precise=args.task in INT8)
         self.nets: nn.Module = self.task.make()
         if args.task != "level":
             self.nets = self.nets.to(memory_format=torch.channels_last)
@@ -90,7 +90,10 @@ class Run:
 
     def _begin(self) -> None:
         """Take over the weights that --start or --grow names."""
-        if self.args.start is not None:
+        if self.args.task in INT8:
+            if self.args.start is not None:
+                self.nets = quantised(precise_net(self.args.start, self.args.task)).to(memory_format=torch.channels_last)
+        elif self.args.start is not None:
             state = read_state(self.args.start)
             check_task(self.args.start, state, self.args.task, f"--start takes a checkpoint of {self.args.task}")
             self.nets.load_state_dict(state["average"])
@@ -157,25 +160,31 @@ class Run:
         remedy = "lower --rate, or give other pictures as --data"
         return SystemExit(f"The {what} at step {self.step + 1} is not a number; {self.folder.where()}: {remedy}.")
 
-    def draw(self, clean: Patches | Shots) -> Batch:
-        """Return this step's batch; late in the run its pictures are twice as wide, and fewer."""
+    def draw(self, clean: Patches | Shots, step: int) -> Batch:
+        """Return a step's batch; late in the run its pictures are twice as wide, and fewer."""
         args = self.args
-        late = self.step >= args.late * args.steps
+        late = args.steps > step >= args.late * args.steps
         frames = FRAMES if isinstance(clean, Shots) else 1
         count, size = (args.batch // (2 * frames), args.size * 2) if late else (args.batch // frames, args.size)
-        rng = torch.Generator().manual_seed((args.seed << 32) + self.step)
-        top = TOP if self.step >= args.widen else LEVELS[1]
-        drawn = clean.batch(self.step, max(1, count), size)
+        rng = torch.Generator().manual_seed((args.seed << 32) + step)
+        top = TOP if step >= args.widen else LEVELS[1]
+        drawn = clean.batch(step, max(1, count), size)
         batch = degrade(greyed(drawn) if self.task.grey else drawn, rng, top, heavy=args.heavy, frames=frames)
         if self.task.grey:
             return one_channel(batch)
         return to_windows(batch, rng) if frames > 1 else batch
 
-    def _lean(self, batch: Batch) -> None:
-        """Give the rectifiers their slope below zero, until great errors count by their square, and new life to dead ones of a start."""
+    def _prepare(self, clean: Patches | Shots) -> None:
+        """Give the rectifiers their slope below zero, until great errors count by their square; before the first step set the steps of
+        8-bit values, or give new life to rectifiers that were dead at the start."""
         args = self.args
         leak = args.leak if self.step < args.square * args.steps else 0.0
-        if self.step == 0 and leak and (args.start or args.grow):
+        if self.step == 0 and args.task in INT8:
+            drawn = [self.draw(clean, CALIBRATING + number) for number in range(8)]
+            calibrate(self.nets, [(batch.grainy, batch.hint) for batch in drawn])
+            self.average.load_state_dict(self.nets.state_dict())
+        elif self.step == 0 and leak and (args.start or args.grow):
+            batch = self.draw(clean, CALIBRATING)
             count = revive(self.nets, [(batch.grainy, batch.hint)])
             self.average.load_state_dict(self.nets.state_dict())
             print(f"{count} rectifiers were dead and begin anew", flush=True)
@@ -185,8 +194,8 @@ class Run:
     def one_step(self, clean: Patches | Shots) -> tuple[float, float]:
         """Take one optimiser step and return (loss, share of grain left)."""
         args = self.args
-        batch = self.draw(clean)
-        self._lean(batch)
+        self._prepare(clean)
+        batch = self.draw(clean, self.step)
         loss, left = self.loss(self.nets, batch, args.left, square=self.step >= args.square * args.steps)
         if not torch.isfinite(loss):
             raise self._no_number("loss")
@@ -298,8 +307,10 @@ def check_options(args: argparse.Namespace) -> None:
         raise SystemExit(f"--size must be a multiple of 8, not {args.size}.")
     if args.grow is not None and args.task not in GROWING:
         raise SystemExit(f"--grow is for {', '.join(GROWING)}: leave it out for {args.task}.")
-    if args.teacher is not None and args.task != "fast":
-        raise SystemExit(f"--teacher is for fast: leave it out for {args.task}.")
+    if args.teacher is not None and args.task not in ("fast", *INT8):
+        raise SystemExit(f"--teacher is for {', '.join(('fast', *INT8))}: leave it out for {args.task}.")
+    if args.task in INT8 and args.start is None:
+        raise SystemExit(f"{args.task} rounds a net that is there: give a checkpoint of {INT8[args.task]} as --start.")
 
 
 def teach(args: argparse.Namespace) -> None:

@@ -24,6 +24,7 @@ import numpy as np
 from models import synthbank, synthtrain, train
 from models.runfolder import Rows, read_log
 from models.seedtasks import TASKS as SEED
+from models.tasks import INT8
 from models.trees import write_picture
 
 STEPS, SHOWN, SIZE = 60, 10, 64
@@ -100,7 +101,9 @@ def options(task: str, folder: Path) -> list[str]:
         given += ("--held", pictures, *OURS)
     if task == "synth":
         given += ("--save", SAVED)
-    extra = {"temporal": ("--clips", folder / "clips"), "fast": ("--teacher", folder / "removal" / "last.pt")}
+    checkpoint = {name: folder / name / "last.pt" for name in train.TASKS}
+    extra = {"temporal": ("--clips", folder / "clips"), "fast": ("--teacher", checkpoint["removal"])}
+    extra |= {task: ("--start", checkpoint[start], "--teacher", checkpoint["removal"], "--rate", 0.002) for task, start in INT8.items()}
     return [str(word) for word in (*given, *extra.get(task, ()))]
 
 

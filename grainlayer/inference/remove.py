@@ -26,10 +26,18 @@ KNOTS = 17
 SPOTS = 8
 """Squares of 256 pixels on which a large picture's level is estimated."""
 SPOT = 256
-QUALITIES = {"default": "removal-default", "real-time": "removal-real-time", "temporal": "removal-default"}
+QUALITIES = {
+    "default": "removal-default",
+    "real-time": "removal-real-time",
+    "quality": "removal-quality",
+    "temporal": "removal-default",
+}
 """Model by the `quality` parameter; `temporal` sees neighbouring pictures too, by inference/temporal.py."""
 GREY = {"removal-default": "removal-default-grey"}
 """Model for pictures without colour, by the one for others."""
+
+ROUNDED = {"removal-real-time": "removal-real-time-int8"}
+"""Model in 8-bit integers that stands in on processors, which run it faster, by the one for accelerators."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +101,8 @@ class Remover:
         """Load the model of a `quality`, or of an explicit `model_id`. Raise ModelError, ParamError."""
         name = model_id or model_of(quality)
         self.model: Model = load(find_model(name, "removal"), device)
+        if model_id is None and name in ROUNDED and self.model.device == "cpu":
+            self.model = load(find_model(ROUNDED[name], "removal"), device)
         self.grey: Model | None = load(find_model(GREY[name], "removal-grey"), device) if name in GREY else None
 
     def grain(self, image: Image, strength: Strength) -> Image:

@@ -293,7 +293,7 @@ def test_the_truth_is_rendered_once(place: Path, monkeypatch: pytest.MonkeyPatch
     results_synthesis.truth.cache_clear()
     first = results_synthesis.truth(0.8, "grey 0.5")
     results_synthesis.truth.cache_clear()
-    monkeypatch.setattr(results_synthesis, "MonteCarlo", None)
+    monkeypatch.setattr(results_synthesis, "FineBoolean", None)
     assert np.array_equal(results_synthesis.truth(0.8, "grey 0.5"), first) and first.shape == (2, 48, 48, 3)
     assert first.std() == pytest.approx(results_synthesis.LEVEL, rel=0.2) and not np.array_equal(*first)
     results_synthesis.truth.cache_clear()

@@ -17,10 +17,12 @@ from PIL import Image
 torch = pytest.importorskip("torch", reason="training needs torch: pip install '.[train]'")
 
 from models import seedtasks, train
+from models.export import load_net
+from models.int8 import Rounded
 from models.nets import RemovalNet
 from models.runfolder import read_log
 from models.shell import sentences
-from models.tasks import TASKS
+from models.tasks import INT8, TASKS
 from tests.train_smoke import make_clip, make_tree, waves
 
 
@@ -76,7 +78,9 @@ def test_every_task_has_a_program(material: Path, tmp_path: Path) -> None:
     assert set(train.PROGRAMS) >= set(seedtasks.TASKS) and not set(train.PROGRAMS) & set(TASKS)
     assert all(callable(importlib.import_module(program).main) for program in train.PROGRAMS.values())
     text = refusal(material, tmp_path, "removal_case_5")
-    assert text.startswith("There is no task 'removal_case_5': use one of removal, quality, fast, grey, temporal, level")
+    assert text.startswith(
+        "There is no task 'removal_case_5': use one of removal, quality, fast, removal-int8, fast-int8, grey, temporal, level"
+    )
     assert all(name in text for name in (*TASKS, *train.PROGRAMS))
 
 
@@ -97,9 +101,30 @@ def test_a_program_of_one_task_is_not_told_which(monkeypatch: pytest.MonkeyPatch
     assert told == [["--out", "run", "--steps", "3"]]
 
 
+def start_of(task: str, folder: Path) -> tuple[object, ...]:
+    """Return the option that names the checkpoint which a task in 8 bits starts from, and write it."""
+    if task not in INT8:
+        return ()
+    path = folder / "start.pt"
+    torch.save({"task": INT8[task], "average": TASKS[INT8[task]].make().state_dict()}, path)
+    return "--start", path
+
+
+def test_nets_in_8_bits_start_from_their_own_kind(material: Path, tmp_path: Path) -> None:
+    _, path = start_of("fast-int8", tmp_path)
+    assert f"{path} holds fast, not removal: --start takes a checkpoint of removal for removal-int8" in refusal(
+        material, tmp_path / "new", "removal-int8", "--start", path
+    )
+    assert "fast-int8 rounds a net that is there: give a checkpoint of fast as --start" in refusal(material, tmp_path / "new", "fast-int8")
+    teach(material, tmp_path / "run", "fast-int8", "--start", path, "--teacher", start_of("removal-int8", tmp_path)[1], "--steps", 1)
+    teach(material, tmp_path / "run", "fast-int8", "--start", path, "--steps", 2)
+    net = load_net("fast-int8", tmp_path / "run" / "last.pt")
+    assert all(float(module.log_step) > -20 for module in net.modules() if isinstance(module, Rounded))
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_of_ours_trains_and_is_checked(task: str, material: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    teach(material, tmp_path, task, "--every", 2)
+    teach(material, tmp_path, task, "--every", 2, *start_of(task, tmp_path))
     assert [row["step"] for row in rows(tmp_path)] == ["2", "4"]
     assert list(read_log(tmp_path / "log.csv")[0]) == ["step", "seconds", "rate", "loss", "left"]
     checks = rows(tmp_path, "check.csv")
@@ -212,7 +237,9 @@ def test_weights_to_begin_from_must_fit(material: Path, tmp_path: Path) -> None:
         assert f"The net of {wide} does not fit into that of {task}: --grow takes" in refusal(material, new, task, "--grow", wide)
     assert f"{level} holds level, not a plain removal net: --grow and --teacher" in refusal(material, new, "fast", "--teacher", level)
     assert "--grow is for removal, quality, grey, temporal: leave it out for fast" in refusal(material, new, "fast", "--grow", wide)
-    assert "--teacher is for fast: leave it out for removal" in refusal(material, new, "removal", "--teacher", wide)
+    assert "--teacher is for fast, removal-int8, fast-int8: leave it out for removal" in refusal(
+        material, new, "removal", "--teacher", wide
+    )
     teach(material, new, "level", "--start", level, "--steps", 1)
     teach(material, tmp_path / "taught", "fast", "--teacher", wide, "--steps", 1)
 
