@@ -14,6 +14,7 @@ from grainlayer.codec.av1synth import scaling
 from grainlayer.errors import MediaError, ParamError
 from grainlayer.types import Encoding
 from models.boolean import BooleanGrain, coverage_covariance
+from models.fine_boolean import FineBoolean
 from models.kinds import KINDS, TO_YCC, Av1, Encoded, Kind, Noise, Scan, fit_scan, make_kind, open_files, peak_grey
 from models.monte_carlo import MonteCarlo
 
@@ -242,3 +243,22 @@ def test_only_open_rows_are_read(data_root: Path, tmp_path: Path) -> None:
 
 def test_every_kind_has_a_name() -> None:
     assert tuple(KINDS) == ("white", "filtered", "boolean", "boolean-mc", "av1", "scan")
+
+
+@pytest.mark.parametrize("radius", [0.3, 0.8])
+def test_the_fine_renderer_sees_the_same_disks_through_the_whole_point_spread(radius: float) -> None:
+    ramp = np.broadcast_to(np.linspace(0.05, 0.95, 28)[None, :, None], (20, 28, 3)).copy()
+    fine, sampled = FineBoolean(radius), MonteCarlo(radius, samples=250)
+    one, other = fine(ramp, 1.0, 5), sampled(ramp, 1.0, 5)
+    assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.93
+    assert one.std() == pytest.approx(other.std(), rel=0.03)
+
+
+def test_the_fine_renderer_holds_the_closed_form() -> None:
+    fine, greys = FineBoolean(0.5, shared=0.0), np.array([0.2, 0.5, 0.8])
+    assert np.allclose(fine.strength(greys), BooleanGrain(0.5, 0.8).strength(greys, 1.0), atol=0.02)
+    grain = fine(flat(0.5, 160), 1.0, 3)
+    assert grain.std() == pytest.approx(float(fine.strength(np.array([0.5]))[0]), rel=0.03)
+    assert abs(grain.mean()) < 0.02
+    with pytest.raises(ParamError, match="0.25"):
+        FineBoolean(psf=0.1)
