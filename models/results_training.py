@@ -18,8 +18,10 @@ BATCHES = MappingProxyType(
     {
         "level-default": "32 of 64x64; from 80 % of the steps on 16 of 128x128",
         "removal-default": "16 of 64x64; from 58 % of the first stage on, and from half of the second, 8 of 128x128",
-        "removal-real-time": "16 of 64x64; from 60 % of the first stage on 8 of 128x128, not in the second",
-        "removal-temporal": "8 windows of 64x64; from 75 % of the steps on 4 of 128x128",
+        "removal-default-grey": "16 of 64x64",
+        "removal-quality": "16 of 64x64; from 80 % of the second stage on 8 of 128x128",
+        "removal-real-time": "16 of 64x64; from 75 % of the steps on 8 of 128x128",
+        "removal-real-time-int8": "16 of 64x64",
     }
 )
 """What a step saw, by model: the recipes of docs/training.md; the curves do not hold it."""

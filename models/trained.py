@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from grainlayer.inference.remove import CELL, Strength, pad, strength_cells
 from models.export import RemovalGraph, load_net
 from models.runfolder import read_state
-from models.tasks import name_of
+from models.tasks import INT8, name_of
 
 Floats = NDArray[np.float32]
-SINGLE = ("removal", "quality", "fast")
+SINGLE = ("removal", "quality", "fast", *INT8)
 """Tasks whose nets see one picture and give its grain."""
 
 
 class TrainedRemover:
-    """Predict grain by the averaged net of a checkpoint of a removal, quality or fast run, the whole picture at once."""
+    """Predict grain by the averaged net of a checkpoint of a run of one of SINGLE, the whole picture at once."""
 
     def __init__(self, checkpoint: Path) -> None:
         """Load a checkpoint. Exits with a sentence where it is damaged or of another task."""
