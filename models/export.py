@@ -179,13 +179,14 @@ def load_net(task: str, checkpoint: Path) -> Any:
 def halo_of(net: nn.Module) -> int:
     """Return how far beyond a tile's edge the net looks, pixels, rounded up to whole cells.
 
-    Head, tail and two stacks of blocks look at half size, two at a quarter, one at an eighth; the strength's cells reach one further.
+    Head, tail and two stacks of blocks look at half size, two at a quarter, one at an eighth; those see squares of 8 pixels from any of
+    their pixels, and a strength reaches a cell and a half.
     """
     if not isinstance(net, RemovalNet):
         return SynthNet.halo if isinstance(net, SynthNet) else LEVEL_HALO
     top, mid, low = (len(part) for part in (net.encode_top, net.encode_mid, net.bottom))
     reach = 2 * (2 + 4 * top) + 4 * 4 * mid + 8 * 2 * low
-    return (reach + 8 + 7) // 8 * 8
+    return (reach + 7 + 11 + 7) // 8 * 8
 
 
 def example(task: str, height: int, width: int) -> tuple[torch.Tensor, ...]:

@@ -127,3 +127,11 @@ def test_a_grey_picture_goes_through_the_grey_model(remover: Remover) -> None:
     tinted = picture.copy()
     tinted[5, 7, 1] += 0.001
     assert np.ptp(remover.grain(tinted, 0.03), axis=2).max() > 0
+
+
+def test_processors_run_the_real_time_model_in_8_bits_which_answers_nearly_alike() -> None:
+    fast, precise = Remover("real-time", "cpu"), Remover(device="cpu", model_id="removal-real-time")
+    assert (fast.model.card.id, precise.model.card.id) == ("removal-real-time-int8", "removal-real-time")
+    picture = np.random.Generator(np.random.Philox(key=3)).normal(0.5, 0.05, (64, 96, 3)).astype(np.float32)
+    one, other = fast.grain(picture, 0.05), precise.grain(picture, 0.05)
+    assert 0 < float(np.std(one - other)) < 0.15 * float(np.std(other))
