@@ -175,10 +175,10 @@ class Run:
         return to_windows(batch, rng) if frames > 1 else batch
 
     def _prepare(self, clean: Patches | Shots) -> None:
-        """Give the rectifiers their slope below zero, until great errors count by their square; before the first step set the steps of
-        8-bit values, or give new life to rectifiers that were dead at the start."""
+        """Give the rectifiers their slope below zero in the first half; before the first step set the steps of 8-bit values, or give new
+        life to rectifiers that were dead at the start."""
         args = self.args
-        leak = args.leak if self.step < args.square * args.steps else 0.0
+        leak = args.leak if 2 * self.step < args.steps else 0.0
         if self.step == 0 and args.task in INT8:
             drawn = [self.draw(clean, CALIBRATING + number) for number in range(8)]
             calibrate(self.nets, [(batch.grainy, batch.hint) for batch in drawn])
@@ -279,7 +279,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--square", type=float, default=0.85, help="from this share of the steps on, great errors count by their square")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--left", type=float, default=0.15, help="weight of the grain left in the base")
-    parser.add_argument("--leak", type=float, default=0.1, help="slope of the rectifiers below zero up to --square, so that none dies")
+    parser.add_argument(
+        "--leak", type=float, default=0.1, help="slope of the rectifiers below zero in the first half of the steps, so that none dies"
+    )
     parser.add_argument("--widen", type=int, default=24_000, help="step from which the heaviest levels are drawn too")
     parser.add_argument("--heavy", action="store_true", help="draw heavy levels and white noise more often (second stage)")
     parser.add_argument("--start", type=Path, help="checkpoint whose averaged weights a new run starts from")
