@@ -1,4 +1,4 @@
-"""What the synthesiser is held against: Newson's model, rendered and in closed form, on greys and on photographs."""
+"""What the synthesiser is held against: Newson's model, by Monte Carlo and in closed form, on greys and on photographs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy import special
 
 from models.boolean import coverage_covariance
 from models.data import Bytes
-from models.fine_boolean import FineBoolean
+from models.monte_carlo import MonteCarlo
 
 Floats = NDArray[np.float64]
 
@@ -24,6 +24,8 @@ GREYS = (0.03, 0.06, 0.1, 0.15, 0.2, 0.26, 0.33, 0.41, 0.5, 0.6, 0.7, 0.8, 0.88,
 PHOTOGRAPHS = 3
 """Parts of photographs rendered for every radius and spread."""
 SIZE = 96
+SAMPLES = 64
+"""Points of the point spread at which a pixel looks."""
 PROBABILITIES = (np.arange(64) + 0.5) / 64
 """Ranks whose values are compared: the marginal distribution."""
 
@@ -44,7 +46,7 @@ class Bank:
 
 def build_bank(path: Path, pictures: list[Bytes]) -> Bank:
     """Return the bank kept at `path`, rendered on first sight and when it is to hold something else: some minutes of one core."""
-    recipe = f"fine {RADII} {SPREADS} {GREYS} {PHOTOGRAPHS} {SIZE} {len(pictures)}"
+    recipe = f"{RADII} {SPREADS} {GREYS} {PHOTOGRAPHS} {SIZE} {SAMPLES} {len(pictures)}"
     if not path.exists() or str(np.load(path)["recipe"]) != recipe:
         made = _render(pictures)
         part = path.with_suffix(".part")
@@ -63,7 +65,7 @@ def _render(pictures: list[Bytes]) -> dict[str, NDArray[np.floating]]:
     ranks = np.empty((len(RADII), len(SPREADS), len(GREYS), len(PROBABILITIES)), np.float32)
     for place in np.ndindex(len(RADII), len(SPREADS)):
         radius, spread = RADII[place[0]], SPREADS[place[1]]
-        model = FineBoolean(radius, psf=spread, shared=0.0)
+        model = MonteCarlo(radius, 0.0, spread, SAMPLES, 0.0)
         flats = [np.full((SIZE, SIZE, 3), grey) for grey in GREYS]
         parts = flats + [_part(pictures, rng) for _ in range(PHOTOGRAPHS)]
         for number, clean in enumerate(parts):

@@ -1,6 +1,6 @@
 """Train the neural synthesiser: `python -m models.train --task synth --out RUN`.
 
-Held to Newson's model: strength and spectrum to the closed form, the marginal distribution to ranks of a rendering, and
+Held to Newson's model: strength and spectrum to the closed form, the marginal distribution to ranks of a Monte-Carlo rendering, and
 what none of these sees to a critic of patches, on greys and on photographs. Drawn from (seed, step), so that a run resumes.
 """
 

@@ -36,7 +36,7 @@ COMMON = ("--steps", STEPS, "--every", SHOWN)
 OURS = ("--batch", 8, "--size", 32, "--late", 1, "--square", 1, "--widen", 0, "--rate", 0.01, "--save", SAVED, "--validate", STEPS)
 
 
-SMALL = {"RADII": (0.6, 1.2), "SPREADS": (0.5, 1.0), "GREYS": (0.2, 0.5, 0.8), "PHOTOGRAPHS": 1, "SIZE": 48}
+SMALL = {"RADII": (0.6, 1.2), "SPREADS": (0.5, 1.0), "GREYS": (0.2, 0.5, 0.8), "PHOTOGRAPHS": 1, "SIZE": 48, "SAMPLES": 4}
 SMALL_STEPS = {"PATCH": 48, "CONDITIONS": 3, "REPEATS": 2}
 """What makes the synthesiser's truth a matter of seconds."""
 

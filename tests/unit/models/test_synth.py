@@ -85,6 +85,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         (synthbank, "GREYS", (0.2, 0.5, 0.8)),
         (synthbank, "PHOTOGRAPHS", 1),
         (synthbank, "SIZE", 48),
+        (synthbank, "SAMPLES", 4),
         (synthtrain, "RADII", (0.6, 1.2)),
         (synthtrain, "SPREADS", (0.5, 1.0)),
         (synthtrain, "GREYS", (0.2, 0.5, 0.8)),
