@@ -100,7 +100,6 @@ def test_a_missing_and_an_altered_model(movie: Path, tmp_path: Path) -> None:
     model.unlink()
     assert "missing" in fails(*words, env={"GRAINLAYER_MODELS": str(models)})
     assert "no removal model" in fails(*words, "--model", "nothing")
-    assert "default, real-time, quality, temporal" in fails(*words, "--quality", "best")
 
 
 def test_an_unknown_device(movie: Path, tmp_path: Path) -> None:
