@@ -42,7 +42,7 @@ def chosen(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=[name for name in SECTIONS if name != "training"], help="measure this section alone")
-    parser.add_argument("--every", type=int, default=1, help="use every n-th picture, clip and radius of disks")
+    parser.add_argument("--every", type=int, default=1, help="use every n-th picture of data/val")
     parser.add_argument("--report", action="store_true", help="measure nothing: write the pages from what is kept")
     parser.add_argument("--out", type=Path, default=PLACE, help="folder for RESULTS.md, results/ and cards/")
     args = parser.parse_args(words)
@@ -57,7 +57,7 @@ def measure(only: str | None, every: int, *, report: bool) -> dict[str, Part]:
     for name, make in SECTIONS.items():
         began = time.monotonic()
         keep = Keep(not report and only in (None, name))
-        parts[name] = make(keep, every)
+        parts[name] = make(keep, every if name == "removal" else 1)
         keep.say(f"{name}: {time.monotonic() - began:.0f} s")
     return parts
 
