@@ -157,6 +157,8 @@ def gain_plot(rows: Rows) -> Plot:
                 if known:
                     panel.plot(*zip(*known, strict=True), marker="o", markersize=3, label=name)
             panel.set(title=kind, xlabel="standard deviation, code value", xscale="log")
+            panel.set_xticks([case.level for case in cases], [f"{case.level:.2g}" for case in cases])
+            panel.minorticks_off()
             panel.grid(alpha=0.3)
         panels[0].set_ylabel("dB over the input")
         if panels[0].lines:
