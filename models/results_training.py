@@ -19,7 +19,7 @@ BATCHES = MappingProxyType(
         "level-default": "32 of 64x64; from 80 % of the steps on 16 of 128x128",
         "removal-default": "16 of 64x64; from 58 % of the first stage on, and from half of the second, 8 of 128x128",
         "removal-default-grey": "16 of 64x64",
-        "removal-quality": "16 of 64x64; unfinished: a net of its size wants ten times the steps",
+        "removal-quality": "16 of 64x64; unfinished",
         "removal-real-time": "16 of 64x64; from 75 % of the steps on 8 of 128x128",
         "removal-real-time-int8": "16 of 64x64",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,14 @@ from models.runfolder import read_state
 from models.windows import TemporalNet
 
 
-def removal_loss(net: nn.Module, batch: Batch, left_weight: float, *, square: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the loss of the removal net and the share of grain left; `square` weighs great errors more, as PSNR does."""
-    with torch.autocast("cpu", torch.bfloat16):
-        guess = net(batch.grainy.contiguous(memory_format=torch.channels_last), batch.hint)
-    return grain_loss(guess.float(), batch, left_weight, SQUARE if square else SHARP)
+def removal_loss(
+    net: nn.Module, batch: Batch, left_weight: float, *, square: bool, rounded: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of the removal net and the share of grain left; `square` weighs great errors more, as PSNR does.
 
-
-def rounded_loss(net: nn.Module, batch: Batch, left_weight: float, *, square: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the same of a net in 8 bits; once great errors weigh more, in single precision: only the integers round then."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=not square):
+    A `rounded` net, in 8 bits, then runs in single precision, so that only its integers round.
+    """
+    with torch.autocast("cpu", torch.bfloat16, enabled=not (rounded and square)):
         guess = net(batch.grainy.contiguous(memory_format=torch.channels_last), batch.hint)
     return grain_loss(guess.float(), batch, left_weight, SQUARE if square else SHARP)
 
@@ -77,8 +76,8 @@ TASKS = {
     "removal": Task(RemovalNet),
     "quality": Task(quality_net),
     "fast": Task(FastNet),
-    "removal-int8": Task(removal_int8, rounded_loss),
-    "fast-int8": Task(fast_int8, rounded_loss),
+    "removal-int8": Task(removal_int8, partial(removal_loss, rounded=True)),
+    "fast-int8": Task(fast_int8, partial(removal_loss, rounded=True)),
     "grey": Task(grey_net, grey=True),
     "temporal": Task(TemporalNet),
     "level": Task(LevelNet, strength_loss, strength_error, "held-out error of the log strength"),
