@@ -2,6 +2,7 @@
 #   make demo [CLIP=path]   the main job on a short clip, with a contact sheet and a table in build/demo
 #   make test               lint, types, import rules and all tests
 #   make bench              benchmarks; results go to tests/bench/results
+#   make bench-restore [MODEL=]  the restoration's benchmark alone, and an ONNX file that is not in the manifest
 #   make train-smoke        every training task for some steps, in under 3 minutes; losses must fall, killed runs must go on alike
 #   make soak               the long runs of which make test does a hundredth
 #   make generate           write what is derived from grainlayer/params.py and grainlayer/server/wire.py, for the scripts too
@@ -13,12 +14,13 @@ PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(
 VENV ?= .venv
 CLIP ?=
 MELT ?=
+MODEL ?=
 CMAKE = $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) -DBRIDGE_SERVER=$(abspath $(BIN)/grainlayer)
 BIN := $(VENV)/bin
 INSTALLED_FROM := pyproject.toml installer/wheel.py $(wildcard grainlayer/native/*.cpp grainlayer/native/*.h)
 SHELL := /bin/bash
 
-.PHONY: demo test bench train-smoke soak generate bridge bridge-windows test-melt
+.PHONY: demo test bench bench-restore train-smoke soak generate bridge bridge-windows test-melt
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo-installed
@@ -33,6 +35,9 @@ test: $(VENV)/.dev-installed
 
 bench: $(VENV)/.bench-installed
 	@$(BIN)/python -m tests.bench
+
+bench-restore: $(VENV)/.bench-installed
+	@$(BIN)/python -m tests.bench.restore $(if $(MODEL),--model "$(MODEL)")
 
 train-smoke: $(VENV)/.train-installed
 	@$(BIN)/python -m tests.train_smoke

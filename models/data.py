@@ -1,7 +1,8 @@
-"""Read the clean training pictures and cut patches from them, deterministic by step; and see to trees of pairs.
+"""Read the clean training pictures and cut patches from them, deterministic by step; and see to trees of pairs and to septuplets.
 
 `python -m models.data list TREE` prints a line for each level and each picture of a tree (models/trees.py), and
-`python -m models.data build ...` makes one, as models.build_tree does.
+`python -m models.data build ...` makes one, as models.build_tree does. `python -m models.data septuplets --out CACHE` makes what
+restoration learns from (models/septuplets.py).
 """
 
 from __future__ import annotations
@@ -109,7 +110,14 @@ def build_tree(arguments: Sequence[str]) -> None:
     build_tree.main(arguments)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"list": list_tree, "build": build_tree}
+def build_septuplets(arguments: Sequence[str]) -> None:
+    """Make a cache of septuplets, as models.septuplets does."""
+    from models import septuplets
+
+    septuplets.main(arguments)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"list": list_tree, "build": build_tree, "septuplets": build_septuplets}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -120,7 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(__doc__)
         return
     if command not in COMMANDS:
-        raise SystemExit(f"There is no command {command!r}: use {' or '.join(COMMANDS)}, as in python -m models.data list TREE.")
+        known = ", ".join(list(COMMANDS)[:-1]) + f" or {list(COMMANDS)[-1]}"
+        raise SystemExit(f"There is no command {command!r}: use {known}, as in python -m models.data list TREE.")
     with sentences("smaller pictures"):
         COMMANDS[command](given[1:])
 

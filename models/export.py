@@ -25,6 +25,8 @@ from models.fast import FastNet
 from models.grow import read_removal
 from models.motion import FRAMES
 from models.nets import LevelNet, RemovalNet, gate
+from models.restorenet import QuantiserNet, RestoreNet
+from models.restoretrain import load_net as load_restoration
 from models.runfolder import read_state
 from models.synthnet import FIELDS, SPREADS, SynthNet
 from models.synthnet import RADII as DISKS
@@ -110,6 +112,31 @@ class SynthGraph(nn.Module):
         return grain.reshape(3, height, width).permute(1, 2, 0), statistics
 
 
+class RestoreGraph(nn.Module):
+    """Present a restoration net as the runtime calls it: luma (T, H, W) 0..1, chroma (T, H/2, W/2, 2) -0.5..0.5, sited left, and the
+    quantiser, QP / 64 of 8x8 cells (H/8, W/8), 0 for no lossy codec -> luma (H, W) and chroma (H, W, 2) of the middle frame."""
+
+    def __init__(self, net: RestoreNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, luma: torch.Tensor, chroma: torch.Tensor, quantiser: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        colours = chroma.permute(0, 3, 1, 2).reshape(1, 2 * self.net.frames, chroma.shape[1], chroma.shape[2])
+        bright, colour = self.net(luma[None], colours, quantiser[None, None])
+        return bright[0, 0], colour[0].permute(1, 2, 0)
+
+
+class QuantiserGraph(nn.Module):
+    """Present the estimator of the quantiser as the runtime calls it: luma (H, W) -> QP / 64 of 8x8 cells (H/8, W/8)."""
+
+    def __init__(self, net: QuantiserNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, luma: torch.Tensor) -> torch.Tensor:
+        return self.net(luma[None, None])[0, 0]
+
+
 RADIUS_KNOTS = torch.exp(torch.linspace(math.log(DISKS[0]), math.log(DISKS[1]), 8))
 SPREAD_KNOTS = torch.linspace(*SPREADS, 6)
 MEASURED = 208
@@ -155,6 +182,8 @@ KINDS = {
     "grey": Kind("removal-grey", RemovalGraph, ("picture", "strength"), ("grain",)),
     "temporal": Kind("temporal", TemporalGraph, ("window", "strength"), ("grain",), FRAMES),
     "level": Kind("level", LevelGraph, ("picture",), ("log_deviation", "mean")),
+    "restore": Kind("restore", RestoreGraph, ("luma", "chroma", "quantiser"), ("restored_luma", "restored_chroma")),
+    "quantiser": Kind("quantiser", QuantiserGraph, ("luma",), ("quantiser",)),
     "synth": Kind("synth", SynthGraph, ("noise", "picture", "emulsion"), ("grain", "statistics"), multiple=SynthNet.multiple_of),
 }
 LEVEL_HALO = 40
@@ -171,9 +200,19 @@ def load_net(task: str, checkpoint: Path) -> Any:
         rounded = TASKS[task].make()
         rounded.load_state_dict(state)
         return rounded
+    if task in ("restore", "quantiser"):
+        return restoration(task, checkpoint)
     module = {"fast": FastNet, "temporal": TemporalNet, "level": LevelNet, "synth": SynthNet}[task]()
     module.load_state_dict(torch.load(checkpoint, weights_only=True)["average"])
     return module.collapsed() if isinstance(module, FastNet) else module
+
+
+def restoration(task: str, checkpoint: Path) -> nn.Module:
+    """Return the averaged net of a checkpoint of restoration, with as many frames as it has. Exits with a sentence for another task's."""
+    name, _, net = load_restoration(checkpoint)
+    if not isinstance(net, RestoreNet if task == "restore" else QuantiserNet):
+        raise SystemExit(f"{checkpoint} holds {name}, which is not exported as {task}: give another checkpoint, or another --task.")
+    return net
 
 
 def halo_of(net: nn.Module) -> int:
@@ -183,15 +222,19 @@ def halo_of(net: nn.Module) -> int:
     their pixels, and a strength reaches a cell and a half.
     """
     if not isinstance(net, RemovalNet):
-        return SynthNet.halo if isinstance(net, SynthNet) else LEVEL_HALO
+        return net.halo if isinstance(net, SynthNet | QuantiserNet) else LEVEL_HALO
     top, mid, low = (len(part) for part in (net.encode_top, net.encode_mid, net.bottom))
     reach = 2 * (2 + 4 * top) + 4 * 4 * mid + 8 * 2 * low
     return (reach + 7 + 11 + 7) // 8 * 8
 
 
-def example(task: str, height: int, width: int) -> tuple[torch.Tensor, ...]:
-    """Return random inputs of a graph."""
+def example(task: str, height: int, width: int, frames: int = 1) -> tuple[torch.Tensor, ...]:
+    """Return random inputs of a graph; `frames` is the number that a restoration net sees."""
     rng = torch.Generator().manual_seed(7)
+    if task in ("restore", "quantiser"):
+        luma, chroma = torch.rand(frames, height, width, generator=rng), torch.rand(frames, height // 2, width // 2, 2, generator=rng) - 0.5
+        told = 0.5 * (torch.arange(height // 8)[:, None] + torch.arange(width // 8)).remainder(2).float()
+        return (luma, chroma, told) if task == "restore" else (luma[0],)
     picture = torch.rand(height, width, 3, generator=rng)
     if task == "level":
         return (picture,)
@@ -202,23 +245,30 @@ def example(task: str, height: int, width: int) -> tuple[torch.Tensor, ...]:
     return shown, torch.full((height // 8, width // 8), 0.05)
 
 
+def frames_of(graph: nn.Module) -> int:
+    """Return how many frames a graph's net sees, where a training may choose that, else 1."""
+    net = graph.net
+    return net.frames if isinstance(net, RestoreNet) else 1
+
+
 def write_graph(task: str, graph: nn.Module, path: Path) -> None:
     """Write the graph with free height and width."""
     kind = KINDS[task]
     names = [*kind.inputs, *kind.outputs]
     axes: dict[str, dict[int, str]] = {name: {0: f"{name}_rows", 1: f"{name}_columns"} for name in names if name not in SMALL}
-    if "window" in axes:
-        axes["window"] = {1: "window_rows", 2: "window_columns"}
+    behind = ("window", "luma", "chroma") if task != "quantiser" else ()
+    axes |= {name: {1: f"{name}_rows", 2: f"{name}_columns"} for name in behind if name in axes}
     arguments = {"input_names": list(kind.inputs), "output_names": list(kind.outputs), "dynamic_axes": axes}
+    inputs = example(task, 64, 96, frames_of(graph))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # steps of 8-bit nets are constants here, and the exporter by tracing is the one that is wanted
-        torch.onnx.export(graph, example(task, 64, 96), str(path), **arguments, opset_version=18, dynamo=False)
+        torch.onnx.export(graph, inputs, str(path), **arguments, opset_version=18, dynamo=False)
 
 
 def parity(task: str, graph: nn.Module, path: Path) -> float:
     """Return the largest difference between torch and onnxruntime over a size the export did not see."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    values = example(task, 136, 200)
+    values = example(task, 136, 200, frames_of(graph))
     with torch.no_grad():
         expected = graph(*values)
     got = session.run(None, {name: value.numpy() for name, value in zip(KINDS[task].inputs, values, strict=True)})
@@ -263,7 +313,8 @@ def publish(task: str, graph: nn.Module, model_id: str) -> None:
     part.replace(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     card = {"id": model_id, "task": kind.runtime, "file": path.name, "sha256": digest, "encoding": "perceptual code values"}
-    card |= {"frames": kind.frames, "halo": halo_of(graph.net), "multiple_of": kind.multiple}  # pyright: ignore[reportArgumentType]
+    frames = max(kind.frames, frames_of(graph))
+    card |= {"frames": frames, "halo": halo_of(graph.net), "multiple_of": kind.multiple}  # pyright: ignore[reportArgumentType]
     card |= {"licence": "Apache-2.0", "training_commit": commit()}
     enter(card | {"metrics": {"parity": float(f"{difference:.2g}")}})
     print(f"{path.name}: {path.stat().st_size} bytes, parity {difference:.2e}")

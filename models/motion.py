@@ -55,7 +55,7 @@ class Shots:
 
     def _shot(self, rng: np.random.Generator, size: int) -> torch.Tensor:
         clips = [clip for clip in self.clips if len(clip) >= FRAMES and min(clip.shape[1:3]) >= size]
-        shot = _cut(clips, rng, size) if clips and rng.random() < FROM_CLIPS else _move(self.pictures, rng, size)
+        shot = _cut(clips, rng, size) if clips and rng.random() < FROM_CLIPS else move(self.pictures, rng, size)
         if rng.random() < 0.5:
             low, high = rng.uniform(0, 0.25), rng.uniform(0.6, 1.0)
             shot = low + (high - low) * shot ** rng.uniform(0.7, 1.4)
@@ -93,44 +93,45 @@ def _cut(clips: Sequence[Bytes], rng: np.random.Generator, size: int) -> torch.T
     return torch.from_numpy(np.ascontiguousarray(window.transpose(0, 3, 1, 2))).float() / 255
 
 
-def _move(pictures: Sequence[Bytes], rng: np.random.Generator, size: int) -> torch.Tensor:
-    back = _layer(pictures[int(rng.integers(len(pictures)))], rng, _grid(rng, size, _motion(rng)))
+def move(pictures: Sequence[Bytes], rng: np.random.Generator, size: int, frames: int = FRAMES) -> torch.Tensor:
+    """Return a shot of photographs, (frames, 3, size, size), 0..1; `rng` decides everything."""
+    back = _layer(pictures[int(rng.integers(len(pictures)))], rng, _grid(rng, size, _motion(rng, frames)))
     if rng.random() < 0.5:
         return back.clamp(0, 1)
-    grid = _grid(rng, size, _motion(rng))
+    grid = _grid(rng, size, _motion(rng, frames))
     front = _layer(pictures[int(rng.integers(len(pictures)))], rng, grid)
     blob = torch.from_numpy(rng.standard_normal((1, 1, 6, 6)).astype(np.float32))
     where = grid / (3 * size)
-    height = functional.grid_sample(blob.expand(FRAMES, -1, -1, -1), where, "bicubic", "reflection", align_corners=False)
+    height = functional.grid_sample(blob.expand(frames, -1, -1, -1), where, "bicubic", "reflection", align_corners=False)
     mask = torch.sigmoid(float(rng.uniform(8, 60)) * (height - float(rng.uniform(-0.3, 0.6))))
     return (back + mask * (front - back)).clamp(0, 1)
 
 
-def _motion(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return what maps a frame's pixels to the layer's: (FRAMES, 2, 3), the identity in the middle."""
-    time = np.arange(FRAMES) - FRAMES // 2
+def _motion(rng: np.random.Generator, frames: int) -> NDArray[np.float64]:
+    """Return what maps a frame's pixels to the layer's: (frames, 2, 3), the identity in the middle."""
+    time = np.arange(frames) - frames // 2
     still = rng.random() < STILL
     speed = 0.0 if still else float(np.exp(rng.uniform(*np.log(SPEEDS))))
     heading = rng.uniform(0, 2 * np.pi)
     towards = np.array([np.cos(heading), np.sin(heading)])
     path = np.outer(time, speed * towards) + np.outer(time**2, 0.15 * speed * rng.standard_normal(2))
     if not still and rng.random() < 0.4:
-        path += rng.uniform(0, 1.0) * rng.standard_normal((FRAMES, 2))
+        path += rng.uniform(0, 1.0) * rng.standard_normal((frames, 2))
     lively = not still and rng.random() < 0.4
     zoom = 1 + (0.01 * rng.standard_normal() if lively else 0.0) * time
     turn = (0.01 * rng.standard_normal() if lively else 0.0) * time
-    path -= path[FRAMES // 2]
+    path -= path[frames // 2]
     cos, sin = zoom * np.cos(turn), zoom * np.sin(turn)
     return np.stack([np.stack([cos, -sin, path[:, 0]], 1), np.stack([sin, cos, path[:, 1]], 1)], 1)
 
 
 def _grid(rng: np.random.Generator, size: int, motion: NDArray[np.float64]) -> torch.Tensor:
-    """Return the places (FRAMES, size, size, 2), in pixels from the window's middle, at which the layer is read."""
+    """Return the places (frames, size, size, 2), in pixels from the window's middle, at which the layer is read."""
     fraction = rng.uniform(-0.5, 0.5, 2) if rng.random() < 0.5 else np.zeros(2)
     axis = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     flat = torch.stack([x, y, torch.ones_like(x)], 2) @ torch.from_numpy(motion.astype(np.float32)).transpose(1, 2)[:, None]
-    return flat.reshape(FRAMES, size, size, 2) + torch.from_numpy(fraction.astype(np.float32))
+    return flat.reshape(len(motion), size, size, 2) + torch.from_numpy(fraction.astype(np.float32))
 
 
 def _layer(picture: Bytes, rng: np.random.Generator, grid: torch.Tensor) -> torch.Tensor:
@@ -144,4 +145,4 @@ def _layer(picture: Bytes, rng: np.random.Generator, grid: torch.Tensor) -> torc
         part = functional.avg_pool2d(part, 2)
     scale = float(rng.uniform(1.0, 1.3)) if rng.random() < 0.5 else 1.0
     places = grid * (2 * scale / part.shape[-1])
-    return functional.grid_sample(part.expand(FRAMES, -1, -1, -1), places, "bicubic", "reflection", align_corners=False)
+    return functional.grid_sample(part.expand(len(grid), -1, -1, -1), places, "bicubic", "reflection", align_corners=False)

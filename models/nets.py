@@ -78,7 +78,11 @@ class RemovalNet(nn.Module):
 
     def inner(self, packed: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
         """Return ungated grain (N, 4 C, H/2, W/2) for an unshuffled picture (4 C channels) and strength map (4 channels)."""
-        top = self.encode_top(self.head(torch.cat((packed - 0.5, scale), 1)))
+        return self.through(torch.cat((packed - 0.5, scale), 1))
+
+    def through(self, given: torch.Tensor) -> torch.Tensor:
+        """Return what the tail gives for the head's input, both at half size."""
+        top = self.encode_top(self.head(given))
         mid = self.encode_mid(self.down_mid(top))
         low = self.bottom(self.down_low(mid))
         mid = self.decode_mid(mid + self.up_mid(low))

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from models import seedtasks
+from models import restoretasks, seedtasks
 from models.check import CASES, Held, hold
 from models.data import Bytes, Patches, data_root, read_pictures
 from models.degrade import LEVELS, TOP, Batch, degrade, greyed, one_channel
@@ -36,6 +36,7 @@ from models.windows import TemporalNet, to_windows
 PROGRAMS: dict[str, str] = {
     "synth": "models.synthtrain",
     **dict.fromkeys(seedtasks.TASKS, "models.seedtrain"),
+    **dict.fromkeys(restoretasks.TASKS, "models.restoretrain"),
 }
 """The program of every task that is not of TASKS, imported when it is asked for. Its main(arguments) takes --out, --steps and --every,
 and writes log.csv with the columns step and loss; one that trains several tasks is told which by --task."""

@@ -2,7 +2,7 @@
 
 The material is made on the spot. Prints each task's mean loss over its first and its last steps, and fails where it does not fall.
 An adversarial task's loss rises and falls with its critic's skill, so that there the l1 part must fall; the critic's is shown.
-Then a run of ours and one of the seed's are killed, started again, and must log what the one that ran through did.
+Then a run of ours, one of the seed's and one of restoration are killed, started again, and must log what the one that ran through did.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from models import synthbank, synthtrain, train
+from models import septuplets, synthbank, synthtrain, train
+from models.restoretasks import TASKS as RESTORATION
 from models.runfolder import Rows, read_log
 from models.seedtasks import TASKS as SEED
 from models.tasks import INT8
@@ -30,9 +31,13 @@ from models.trees import write_picture
 STEPS, SHOWN, SIZE = 60, 10, 64
 KILLED_AT, SAVED = 45, 20
 """Step in which a run is killed, between a checkpoint and a row of the log, and steps between checkpoints."""
-KILLED = ("removal", "removal_case_1")
+KILLED = ("removal", "removal_case_1", "restore-1")
 TIMED = "seconds"
 COMMON = ("--steps", STEPS, "--every", SHOWN)
+SEPTUPLETS = ("--photographs", 4, "--shots", 2, "--frames", 7, "--width", SIZE, "--height", SIZE, "--recordings", 2)
+RESTORED = ("--late", 1, "--square", 1, "--rate", 0.004, "--save", SAVED, "--validate", STEPS)
+CROPS = {"toflow": ("--batch", 2, "--size", 16), "restore-quality": ("--batch", 4, "--size", 32)}
+"""Batches of the slow nets; those of the others are 8 of 32 pixels."""
 OURS = ("--batch", 8, "--size", 32, "--late", 1, "--square", 1, "--widen", 0, "--rate", 0.01, "--save", SAVED, "--validate", STEPS)
 
 
@@ -82,10 +87,13 @@ def make_clip(path: Path, size: int) -> None:
 
 
 def make_material(folder: Path) -> None:
-    """Write a tree, pictures, a clip and a config under a folder."""
+    """Write a tree, pictures, a clip, a cache of septuplets and a config under a folder."""
     make_tree(folder / "tree", 3, SIZE, {"05": 0.05, "1": 0.1})
     make_tree(folder / "pictures", 4, 2 * SIZE, {})
     make_clip(folder / "clips" / "clip.mkv", 2 * SIZE)
+    given = (*SEPTUPLETS, "--out", folder / "septuplets", "--pictures", folder / "pictures" / "org", "--clips")
+    with contextlib.redirect_stdout(io.StringIO()):
+        septuplets.main([str(word) for word in given])
     (folder / "seed.toml").write_text(f"input_dim = {SIZE}\nrate_generator = 1e-3\nlevels = []\n")
 
 
@@ -95,6 +103,8 @@ def options(task: str, folder: Path) -> list[str]:
     given: tuple[object, ...] = ("--task", task, *COMMON)
     if task in SEED:
         given += ("--path", folder / "tree", "--config", folder / "seed.toml", "--width", 8, "--save", SAVED, "--validate", STEPS)
+    elif task in RESTORATION:
+        given += ("--data", folder / "septuplets", *RESTORED, *CROPS.get(task, ("--batch", 8, "--size", 32)))
     else:
         given += ("--data", pictures)
     if task in train.TASKS:

@@ -32,13 +32,13 @@ def rgb_to_planes(picture: Floats) -> Planes:
     red, green, blue = (picture[:, :, channel] for channel in range(3))
     luma = RED * red + (1 - RED - BLUE) * green + BLUE * blue
     u, v = (blue - luma) / (2 - 2 * BLUE), (red - luma) / (2 - 2 * RED)
-    return _codes(876 * luma + 64), _codes(896 * _halve(u) + 512), _codes(896 * _halve(v) + 512)
+    return _codes(876 * luma + 64), _codes(896 * halve_chroma(u) + 512), _codes(896 * halve_chroma(v) + 512)
 
 
 def planes_to_rgb(planes: Planes) -> Floats:
     """Return planes as a picture (H, W, 3), code values, never clipped; chroma is interpolated linearly."""
     luma = (planes[0] - 64.0) / 876
-    u, v = (_double((plane - 512.0) / 896) for plane in planes[1:])
+    u, v = (double_chroma((plane - 512.0) / 896) for plane in planes[1:])
     red, blue = luma + (2 - 2 * RED) * v, luma + (2 - 2 * BLUE) * u
     green = (luma - RED * red - BLUE * blue) / (1 - RED - BLUE)
     return np.stack([red, green, blue], axis=2)
@@ -48,13 +48,15 @@ def _codes(values: Floats) -> Plane:
     return np.clip(np.floor(values + 0.5), 0, 1023).astype(np.uint16)
 
 
-def _halve(full: Floats) -> Floats:
+def halve_chroma(full: Floats) -> Floats:
+    """Return a plane of half the size, sited left: filtered 1 2 1 across and 1 1 down."""
     wide = np.pad(full, ((0, 0), (1, 1)), mode="edge")
     across = (wide[:, 0:-2:2] + 2 * wide[:, 1:-1:2] + wide[:, 2::2]) / 4
     return (across[0::2] + across[1::2]) / 2
 
 
-def _double(half: Floats) -> Floats:
+def double_chroma(half: Floats) -> Floats:
+    """Return a plane, sited left, at twice the size, interpolated linearly."""
     after = np.concatenate([half[:, 1:], half[:, -1:]], axis=1)
     across = np.stack([half, (half + after) / 2], axis=2).reshape(half.shape[0], -1)
     padded = np.pad(across, ((1, 1), (0, 0)), mode="edge")

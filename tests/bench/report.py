@@ -40,7 +40,10 @@ class Table:
 
 @dataclass
 class Report:
-    """Hold one benchmark's result. `losses` are the targets missed, `gains` those met; both are printed. `text` is a table of its own."""
+    """Hold one benchmark's result. `losses` are the targets missed, `gains` those met; both are printed. `text` is a table of its own.
+
+    pictures  captions by path, as seen from the report's folder
+    """
 
     name: str
     title: str
@@ -50,6 +53,7 @@ class Report:
     losses: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
     text: str = ""
+    pictures: dict[str, str] = field(default_factory=dict[str, str])
 
     def check(self, met: bool, sentence: str) -> None:
         """Note a target as met or missed."""
@@ -58,6 +62,7 @@ class Report:
     def markdown(self) -> str:
         """Return the whole report in Markdown."""
         parts = [f"# {self.title}", *([f"```\n{self.text}\n```"] if self.text else []), *(table.markdown() for table in self.tables)]
+        parts += [f"![{caption}]({path})" for path, caption in self.pictures.items()]
         for title, lines in (("Missed", self.losses), ("Met", self.gains), ("Notes", self.notes)):
             if lines:
                 parts.append("\n".join([f"### {title}", "", *(f"- {line}" for line in lines)]))

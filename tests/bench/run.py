@@ -15,7 +15,7 @@ import traceback
 from tests.bench.cache import publish
 from tests.bench.report import Report, write
 
-NAMES = ("split", "synth", "stream", "recombination", "bridge", "roundtrip", "conform", "farm", "removal", "fidelity", "rate")
+NAMES = ("split", "synth", "stream", "recombination", "bridge", "roundtrip", "conform", "farm", "removal", "fidelity", "rate", "restore")
 
 
 def measure(name: str, *, quick: bool) -> Report:

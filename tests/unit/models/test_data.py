@@ -37,8 +37,8 @@ def test_a_tree_is_built_and_listed(pictures: Path, tmp_path: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (["show"], "There is no command 'show': use list or build"),
-        ([], "There is no command '': use list or build"),
+        (["show"], "There is no command 'show': use list, build or septuplets"),
+        ([], "There is no command '': use list, build or septuplets"),
         (["list"], "Name one tree, the folder that holds org and fg"),
         (["list", "a", "b"], "Name one tree"),
         (["list", "absent"], "absent has no folder org"),

@@ -1,0 +1,77 @@
+"""Run the nets of restoration on batches, and measure how wrong they are."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+from models.losses import psnr
+from models.restoredata import Batch
+from models.restorenet import upsampled
+
+Goal = Literal["restore", "quantiser", "flow"]
+ROUNDING = 0.0013
+"""Error of luma in 8 bits, code value: a step over the root of 12."""
+AT_22, DOUBLED = 0.0057, 9.5
+"""What a QP of 22 adds to it, and how many QP double that: measured on clips at QP 22 and 37."""
+
+
+def typical_error(quantiser: torch.Tensor) -> torch.Tensor:
+    """Return the error of luma to be expected, code value (N, 1, 1, 1), for QP / 64 by cell (N, 1, H/8, W/8)."""
+    mean = 64 * quantiser.mean((1, 2, 3), keepdim=True)
+    return torch.where(mean > 0, ROUNDING + AT_22 * 2 ** ((mean - 22) / DOUBLED), ROUNDING)
+
+
+def charbonnier(error: torch.Tensor, width: float) -> torch.Tensor:
+    """Return the mean of a norm that is square up to `width` and grows like the error itself beyond."""
+    return (torch.sqrt(error**2 + width**2) - width).mean()
+
+
+def as_given(batch: Batch) -> torch.Tensor:
+    """Return the middle frame as it was recorded, its chroma brought up by linear interpolation (N, 3, H, W)."""
+    middle = batch.luma.shape[1] // 2
+    return torch.cat((batch.luma[:, middle : middle + 1], upsampled(batch.chroma[:, 2 * middle : 2 * middle + 2])), 1)
+
+
+def whole(batch: Batch) -> torch.Tensor:
+    """Return all frames at 4:4:4, (N, T, 3, H, W)."""
+    chroma = upsampled(batch.chroma).unflatten(1, (-1, 2))
+    return torch.cat((batch.luma[:, :, None], chroma), 2)
+
+
+def guess(goal: Goal, net: nn.Module, batch: Batch) -> torch.Tensor:
+    """Return what a net makes of a batch: the middle frame (N, 3, H, W), or QP / 64 (N, 1, H/8, W/8)."""
+    if goal == "restore":
+        return torch.cat(net(batch.luma, batch.chroma, batch.told), 1)
+    return net(batch.luma) if goal == "quantiser" else net(whole(batch))
+
+
+def loss_of(goal: Goal, made: torch.Tensor, batch: Batch, width: float, chroma: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (loss, part of chroma). Errors count in units of the typical one of their quantiser, so that fine recordings count too.
+
+    `width`: error, in these units, up to which the norm is square; `chroma`: weight of Cb and Cr. The loss of the quantiser is its mean
+    absolute error, QP.
+    """
+    if goal == "quantiser":
+        return 64 * (made - batch.quantiser).abs().mean(), torch.zeros(())
+    error = (made.float() - batch.truth) / typical_error(batch.quantiser)
+    colour = charbonnier(error[:, 1:], width)
+    return charbonnier(error[:, :1], width) + chroma * colour, colour.detach()
+
+
+def gains(goal: Goal, net: nn.Module, batches: list[Batch]) -> tuple[float, float]:
+    """Return the mean gain of PSNR over the recording, dB, of Y and of Cb and Cr; for a quantiser its mean absolute error, QP, and 0."""
+    values: list[tuple[float, float]] = []
+    with torch.no_grad():
+        for batch in batches:
+            made = guess(goal, net, batch)
+            if goal == "quantiser":
+                values.append((64 * float((made - batch.quantiser).abs().mean()), 0.0))
+                continue
+            given, true = as_given(batch), batch.truth
+            values.append(
+                tuple(psnr(made[:, part], true[:, part]) - psnr(given[:, part], true[:, part]) for part in (slice(1), slice(1, 3)))
+            )
+    return sum(y for y, _ in values) / len(values), sum(c for _, c in values) / len(values)

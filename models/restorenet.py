@@ -1,0 +1,158 @@
+"""Declare the networks of restoration: what undoes a recording in 8 bits and 4:2:0, and what tells how strongly it was quantised.
+
+Luma is 0..1 and chroma -0.5..0.5, normalised from video range. Chroma at half size is sited left: on every second luma sample of a line,
+between two lines. Pictures begin at the corner of a block of the codec, and H and W are multiples of 8.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from models.nets import QUALITY_BLOCKS, QUALITY_WIDTHS, RemovalNet
+
+DEFAULT_WIDTHS = (32, 48, 96)
+DEFAULT_BLOCKS = (1, 1, 3)
+"""A little narrower in the middle than the removal net, for 24.9 kMAC a pixel with one frame and 26.6 with five."""
+GAIN = 0.1
+"""Size of the answer against what the last convolution gives: errors of recordings are a few hundredths."""
+FIRST = 0.3
+"""Size of the first weights of the last convolution: small, so that training begins near the recording, but not 0, so that all learns."""
+CELL = 0.5 / 219
+"""Half a step of 8-bit luma in video range: nothing but rounding moved a sample no further."""
+FAR = 8.0
+
+
+class RestoreNet(RemovalNet):
+    """Predict the middle of `frames` pictures as it was before it was recorded, luma and chroma at 4:4:4.
+
+    forward(luma (N, T, H, W), chroma (N, 2 T, H/2, W/2), Cb and Cr frame by frame, quantiser (N, 1, H/8, W/8), QP / 64 by cell of the
+    middle frame, 0 where nothing but rounding took place) -> luma (N, 1, H, W), chroma (N, 2, H, W).
+    The removal net's U-Net, whose finest scale is half of luma's size, sees all frames at once, without motion search. It adds to the
+    middle frame's luma and to its chroma brought up by linear interpolation. At the ends of a shot the middle frame, or that next
+    to the missing one, stands in for a missing neighbour.
+    """
+
+    def __init__(
+        self, frames: int = 1, widths: tuple[int, int, int] = DEFAULT_WIDTHS, blocks: tuple[int, int, int] = DEFAULT_BLOCKS
+    ) -> None:
+        super().__init__(widths, blocks)
+        self.frames = frames
+        self.head = nn.Conv2d(6 * frames + 1, widths[0], 3, padding=1)
+        self.tail = nn.Conv2d(widths[0], 12, 3, padding=1)
+        with torch.no_grad():
+            self.tail.weight.mul_(FIRST)
+            self.tail.bias.zero_()
+
+    def forward(self, luma: torch.Tensor, chroma: torch.Tensor, quantiser: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        middle = self.frames // 2
+        scale = functional.interpolate(quantiser, scale_factor=4.0, mode="bilinear", align_corners=False)
+        change = GAIN * self.through(torch.cat((functional.pixel_unshuffle(luma - 0.5, 2), chroma, scale), 1))
+        seen = luma[:, middle : middle + 1]
+        bright = within_cell(seen + functional.pixel_shuffle(change[:, :4], 2).float(), seen, wide(quantiser))
+        colour = upsampled(chroma[:, 2 * middle : 2 * middle + 2])
+        return bright, colour + functional.pixel_shuffle(change[:, 4:], 2).float()
+
+    def begin_from(self, fewer: RestoreNet) -> None:
+        """Take over a net of fewer frames and of the same size, so that the answer is its answer and further neighbours count for nothing.
+
+        Raise RuntimeError where the sizes differ, ValueError where it has more frames.
+        """
+        beside = (self.frames - fewer.frames) // 2
+        if beside < 0:
+            raise ValueError(f"A net of {fewer.frames} frames does not fit into one of {self.frames}.")
+        state = fewer.state_dict()
+        head = state["head.weight"]
+        grown = head.new_zeros(len(head), 6 * self.frames + 1, 3, 3)
+        ends = 4 * fewer.frames, 6 * fewer.frames
+        grown[:, 4 * beside : 4 * beside + ends[0]] = head[:, : ends[0]]
+        place = 4 * self.frames + 2 * beside
+        grown[:, place : place + ends[1] - ends[0]] = head[:, ends[0] : ends[1]]
+        grown[:, -1] = head[:, -1]
+        self.load_state_dict(state | {"head.weight": grown})
+
+
+def quality_net(frames: int = 5) -> RestoreNet:
+    """Return the large net, for machines with a GPU or with patience."""
+    return RestoreNet(frames, QUALITY_WIDTHS, QUALITY_BLOCKS)
+
+
+def wide(quantiser: torch.Tensor) -> torch.Tensor:
+    """Return cells (N, 1, H/8, W/8) as pixels (N, 1, H, W)."""
+    return functional.interpolate(quantiser, scale_factor=8.0, mode="nearest")
+
+
+def within_cell(restored: torch.Tensor, source: torch.Tensor, quantiser: torch.Tensor) -> torch.Tensor:
+    """Return restored luma held within half an 8-bit step of its source where the quantiser (all of one shape) is 0, else as it is.
+
+    There the truth lies within, so that what is held is never further from it than what was not.
+    """
+    limit = torch.where(quantiser > 0, FAR, CELL)
+    return source + torch.minimum(torch.maximum(restored - source, -limit), limit)
+
+
+def upsampled(chroma: torch.Tensor) -> torch.Tensor:
+    """Return chroma (N, C, H/2, W/2), sited left, at luma's size (N, C, H, W) by linear interpolation; the border goes on beyond it."""
+    above, below = (torch.cat(parts, 2) for parts in ((chroma[:, :, :1], chroma[:, :, :-1]), (chroma[:, :, 1:], chroma[:, :, -1:])))
+    lines = [0.75 * chroma + 0.25 * above, 0.75 * chroma + 0.25 * below]
+    phases: list[torch.Tensor] = []
+    for line in lines:
+        phases += [line, 0.5 * (line + torch.cat((line[:, :, :, 1:], line[:, :, :, -1:]), 3))]
+    return functional.pixel_shuffle(torch.stack(phases, 2).flatten(1, 2), 2)
+
+
+class QuantiserNet(nn.Module):
+    """Estimate the quantiser of a recording from its luma.
+
+    forward(luma (N, 1, H, W)) -> QP / 64 by cell of 8x8 pixels, (N, 1, H/8, W/8). Learned filters without response to a constant, which
+    stand on the codec's grid of 4x4 pixels; the logarithm of their response; then convolutions between blocks and between cells, wide
+    enough to tell a quantised picture from a soft one. 4.7 kMAC a pixel.
+    """
+
+    multiple_of = 8
+    halo = 128
+
+    def __init__(self, filters: int = 64, width: int = 64) -> None:
+        super().__init__()
+        self.filters = nn.Parameter(torch.randn(filters, 16, 3, 3) * 0.1)
+        self.blocks = nn.Sequential(nn.Conv2d(filters + 1, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 2, stride=2), nn.ReLU())
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=2, dilation=2),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=4, dilation=4),
+            nn.ReLU(),
+            nn.Conv2d(width, 1, 1),
+        )
+        nn.init.zeros_(self.body[-1].weight)
+        nn.init.constant_(self.body[-1].bias, 0.4)
+
+    def forward(self, luma: torch.Tensor) -> torch.Tensor:
+        balanced = self.filters - self.filters.mean((1, 2, 3), keepdim=True)
+        packed = functional.pad(functional.pixel_unshuffle(luma, 4), (1, 1, 1, 1), "replicate")
+        response = functional.conv2d(packed, balanced).float()
+        energy = 0.25 * torch.log(response**2 + 1e-6) + 1
+        return self.body(self.blocks(torch.cat((energy, functional.avg_pool2d(luma, 4)), 1)))
+
+
+def kmac_per_pixel(net: nn.Module, inputs: tuple[torch.Tensor, ...], pixels: int) -> float:
+    """Return the thousands of multiplications that a net's convolutions take for one of `pixels` pixels of a picture of luma's size.
+
+    They are counted while the net runs, as often as each is called; filters that are plain parameters are not.
+    """
+    total = 0
+
+    def count(module: nn.Module, given: tuple[torch.Tensor, ...], out: torch.Tensor) -> None:
+        nonlocal total
+        weight = module.weight
+        taps = weight.numel() // len(weight) if isinstance(module, nn.Conv2d) else weight.numel() // weight.shape[0]
+        total += taps * (out.numel() if isinstance(module, nn.Conv2d) else given[0].numel())
+
+    hooks = [part.register_forward_hook(count) for part in net.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)]
+    with torch.no_grad():
+        net(*inputs)
+    for hook in hooks:
+        hook.remove()
+    return total / pixels / 1000

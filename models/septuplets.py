@@ -1,0 +1,267 @@
+"""Make a cache of septuplets to learn restoration from: `python -m models.data septuplets --out CACHE`.
+
+Sources are good movies and image sequences, and photographs in synthetic motion. Each gives groups of successive pictures, each of which
+is recorded several times by models/transcode.py; models/septcache.py keeps them. What a group holds follows from the seed and its name
+alone, so that a run that stopped goes on by the same command. Whole sources are held out to check on, by their names, and so is all that
+lies in a folder called research_only or check: that may only evaluate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from grainlayer.errors import MediaError
+from grainlayer.picture.cuts import CutDetector, shrink
+from grainlayer.picture.media import MOVIE_SUFFIXES, STILL_SUFFIXES, Reader, is_sequence, open_media
+from grainlayer.picture.planes import LUMA_WEIGHTS, matrix_number, to_image
+from grainlayer.picture.samples import BT709
+from models.data import data_root, find_pictures, read_rgb
+from models.motion import move
+from models.septcache import CARD, HELD, LEAST, TAUGHT, write_card, write_group
+from models.shell import reason, sentences
+from models.transcode import BLOCK, Floats, Recipe, draw_recipe, record
+
+OTHER_MOVIES = frozenset((".webm", ".mxf", ".m4v", ".ts"))
+"""Movies that are read beside those that grainlayer writes."""
+ONLY_EVALUATE = {"research_only", "check"}
+SHARES = {"clip": 4, "photograph": 16}
+"""One source in so many is held out, at least one where there are two."""
+SMALLEST = 64
+"""Least width and height of a coded picture; smaller ones damage libx265."""
+CHECKED = (22, 27, 32, 37)
+"""QPs of the recordings of held-out groups, to which one of rounding alone is added."""
+FLAT, SOFT = 0.35, 0.25
+"""Shares of the groups with the low contrast of LOG footage, and of the photographs out of focus, where bit depth shows."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Say what a cache is made of; `windows` groups of `frames` pictures, `width` by `height` at most, from each clip, `shots` from each
+    of `photographs` photographs, `recordings` of each group."""
+
+    clips: tuple[str, ...]
+    pictures: str
+    photographs: int
+    windows: int
+    shots: int
+    frames: int
+    width: int
+    height: int
+    recordings: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Name a clip or photograph, and the part its groups belong to."""
+
+    path: Path
+    kind: str
+    part: str
+
+    @property
+    def name(self) -> str:
+        """Return a name for files, without any folder."""
+        return "".join(c if c.isalnum() or c in "-_" else "_" for c in self.path.stem) or "sequence"
+
+
+def find_clips(path: Path) -> list[Path]:
+    """Return the movies and numbered sequences that a path stands for: itself, or all below a folder. Raise MediaError for none."""
+    if path.is_file() or (is_sequence(path) and not path.is_dir()):
+        return [path]
+    files = [p for p in sorted(path.rglob("*")) if p.is_file()]
+    movies = [p for p in files if p.suffix.lower() in MOVIE_SUFFIXES | OTHER_MOVIES]
+    stills = [p.parent for p in files if p.suffix.lower() in STILL_SUFFIXES]
+    found = movies + sorted({folder for folder in stills if stills.count(folder) >= LEAST})
+    if not found:
+        what = f"holds no movie and no sequence of {LEAST} pictures" if path.is_dir() else "does not exist"
+        raise MediaError(f"{path} {what}: name a movie, a sequence, or a folder of these by --clips.")
+    return found
+
+
+def divide(paths: Sequence[Path], kind: str) -> list[Source]:
+    """Return sources with their parts. Those whose names hash least are held out: no order of listing takes part."""
+    free = [path for path in paths if not ONLY_EVALUATE & set(path.resolve().parts)]
+    ranked = sorted(free, key=lambda path: (zlib.crc32(path.stem.encode()), str(path)))
+    held = set(ranked[: max(1, len(ranked) // SHARES[kind])]) if len(ranked) > 1 else set[Path]()
+    return [Source(path, kind, TAUGHT if path in set(free) - held else HELD) for path in paths]
+
+
+def sources_of(plan: Plan) -> list[Source]:
+    """Return the sources of a plan. Raise MediaError where a folder holds none; exits with a sentence where two share a name."""
+    clips = [found for path in plan.clips for found in find_clips(Path(path))]
+    files = find_pictures(Path(plan.pictures)) if plan.photographs else []
+    sources = divide(clips, "clip") + divide(files[:: max(1, len(files) // max(1, plan.photographs))][: plan.photographs], "photograph")
+    names = [source.name for source in sources]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SystemExit(f"Two sources are called {twice[0]}: rename one, for the split goes by names.")
+    if not sources:
+        raise SystemExit("There is nothing to make septuplets of: name movies by --clips, or --photographs 1 or more.")
+    return sources
+
+
+def to_planes(image: Floats, matrix: int) -> Floats:
+    """Return RGB code values (H, W, 3) as Y, Cb, Cr (3, H, W): Y 0..1, Cb and Cr -0.5..0.5, by the weights of an ITU-T H.273 matrix."""
+    kr, kb = LUMA_WEIGHTS.get(matrix, LUMA_WEIGHTS[BT709])
+    red, green, blue = (image[:, :, channel] for channel in range(3))
+    luma = kr * red + (1 - kr - kb) * green + kb * blue
+    return np.stack([luma, (blue - luma) / (2 - 2 * kb), (red - luma) / (2 - 2 * kr)]).astype(np.float32)
+
+
+@cache
+def shots_of(path: Path) -> list[int]:
+    """Return where the shots of a clip begin, and its length."""
+    detector, count = CutDetector(), 0
+    with open_media(path) as reader:
+        for frame in reader.frames():
+            detector.add(shrink(frame.planes[0], reader.info.format))
+            count += 1
+    return [*detector.finish(), count]
+
+
+def read_window(source: Source, plan: Plan, rng: np.random.Generator) -> Floats:
+    """Return successive pictures of one shot of a clip (F, 3, H, W), a part of each. Exits with a sentence where it is too short or small.
+
+    A source whose chroma is subsampled is made half as large first, so that the truth's is not.
+    """
+    bounds = shots_of(source.path)
+    shots = [(a, b) for a, b in pairwise(bounds) if b - a >= LEAST]
+    if not shots:
+        raise SystemExit(f"{source.path} has no shot of {LEAST} pictures or more, which a septuplet takes: take it out.")
+    first, last = shots[int(rng.integers(len(shots)))]
+    frames = min(plan.frames, last - first)
+    start = int(rng.integers(first, last - frames + 1))
+    with open_media(source.path) as reader:
+        pictures = _pictures(reader, start, start + frames)
+    height, width = (min(most, n // BLOCK * BLOCK) for most, n in zip((plan.height, plan.width), pictures[0].shape[1:], strict=True))
+    if min(height, width) < SMALLEST:
+        raise SystemExit(f"{source.path} is too small to make septuplets of, under {SMALLEST} pixels a side: take it out.")
+    y, x = (int(rng.integers(0, n - part + 1)) for n, part in zip(pictures[0].shape[1:], (height, width), strict=True))
+    return np.stack([picture[:, y : y + height, x : x + width] for picture in pictures])
+
+
+def _pictures(reader: Reader, start: int, stop: int) -> list[Floats]:
+    info = reader.info
+    matrix = matrix_number(info.tags, info.height)
+    made: list[Floats] = []
+    for frame in reader.frames(start, stop):
+        planes = to_planes(to_image(frame.planes, info.format, info.tags, threads=1), matrix)
+        made.append(_halved(planes) if any(info.format.chroma_shift) else planes)
+    return made
+
+
+def _halved(planes: Floats) -> Floats:
+    rows, columns = (n // 2 * 2 for n in planes.shape[1:])
+    return planes[:, :rows, :columns].reshape(3, rows // 2, 2, columns // 2, 2).mean((2, 4))
+
+
+def move_photograph(source: Source, plan: Plan, rng: np.random.Generator) -> Floats:
+    """Return a photograph in motion (F, 3, S, S), in some groups out of focus. Exits with a sentence where it is too small."""
+    picture = read_rgb(source.path)
+    side = min(plan.height, plan.width, *(n // BLOCK * BLOCK for n in picture.shape[:2]))
+    if side < SMALLEST:
+        raise SystemExit(f"{source.path} is too small to make septuplets of, under {SMALLEST} pixels a side: take it out.")
+    shot = move([picture], rng, side, plan.frames)
+    if rng.random() < SOFT:
+        shot = blurred(shot, float(rng.uniform(1.0, 4.0)))
+    return np.stack([to_planes(frame, BT709) for frame in shot.permute(0, 2, 3, 1).numpy()])
+
+
+def blurred(shot: torch.Tensor, radius: float) -> torch.Tensor:
+    """Return pictures (F, 3, H, W) behind a Gaussian blur of standard deviation `radius`, pixels."""
+    reach = min(int(3 * radius) + 1, min(shot.shape[2:]) - 1)
+    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / radius) ** 2)
+    weights = (weights / weights.sum()).expand(3, 1, 1, -1)
+    across = functional.conv2d(functional.pad(shot, (reach, reach, 0, 0), "reflect"), weights, groups=3)
+    return functional.conv2d(functional.pad(across, (0, 0, reach, reach), "reflect"), weights.transpose(2, 3), groups=3)
+
+
+def flattened(clip: Floats, rng: np.random.Generator) -> Floats:
+    """Return a clip, in some groups with less contrast, as LOG footage has."""
+    if rng.random() >= FLAT:
+        return clip
+    low, high = rng.uniform(0.05, 0.3), rng.uniform(0.5, 0.95)
+    gains = np.array([high - low, 0.7 * (high - low), 0.7 * (high - low)], np.float32)[:, None, None]
+    return clip * gains + np.array([low, 0, 0], np.float32)[:, None, None]
+
+
+def recipes_of(part: str, count: int, rng: np.random.Generator) -> list[Recipe]:
+    """Return how the recordings of a group are made: what is held out is always recorded alike."""
+    if part == HELD:
+        return [*(Recipe("libx264", "medium", qp) for qp in CHECKED), Recipe("rounding")]
+    return [draw_recipe(rng) for _ in range(count)]
+
+
+def make_group(source: Source, number: int, plan: Plan, path: Path) -> str:
+    """Write a source's group and return a line about it."""
+    rng = np.random.Generator(np.random.Philox(key=[plan.seed, (zlib.crc32(source.name.encode()) << 16) + number]))
+    clip = read_window(source, plan, rng) if source.kind == "clip" else move_photograph(source, plan, rng)
+    clip = flattened(clip, rng)
+    made = [record(clip, recipe) for recipe in recipes_of(source.part, plan.recordings, rng)]
+    write_group(path, source.name, source.part, clip, made)
+    shown = ", ".join(f"{one.recipe.kind} {one.recipe.quantiser or ''} {one.bits:.3f}".replace("  ", " ") for one in made)
+    return f"{path.stem} ({source.part}, {clip.shape[3]}x{clip.shape[2]}, {len(clip)} pictures), bits per pixel: {shown}"
+
+
+def build(plan: Plan, out: Path) -> int:
+    """Make a cache, or what of it is missing, and return how many groups it has. Exits with a sentence for another plan's cache."""
+    sources = sources_of(plan)
+    card = {**asdict(plan), "clips": list(plan.clips), "held": sorted(source.name for source in sources if source.part == HELD)}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        before = json.loads((out / CARD).read_text("utf-8")) if (out / CARD).exists() else None
+        write_card(out / CARD, before or card)
+    except (OSError, ValueError) as error:
+        why = reason(error) if isinstance(error, OSError) else "its card is damaged"
+        raise SystemExit(f"{out} cannot hold a cache ({why}): give another folder as --out.") from error
+    if before is not None and (changed := [key for key, value in card.items() if before.get(key) != value]):
+        raise SystemExit(f"{out} was made with another {', '.join(changed)}: go back to it, or give another folder as --out.")
+    jobs = [(source, n) for source in sources for n in range(plan.windows if source.kind == "clip" else plan.shots)]
+    for place, (source, number) in enumerate(jobs):
+        path = out / f"{source.name}-{number}.bin"
+        if not path.with_suffix(".json").exists():
+            print(f"{place + 1} of {len(jobs)}: {make_group(source, number, plan, path)}", flush=True)
+    return len(jobs)
+
+
+def parse(arguments: Sequence[str] | None = None) -> tuple[Plan, Path]:
+    """Return what a command line asks for, and the folder. Exits with a sentence for numbers that make no sense."""
+    parser = argparse.ArgumentParser(prog="python -m models.data septuplets", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the cache")
+    open_clips, photographs = data_root() / "video" / "open", data_root() / "train" / "open"
+    parser.add_argument("--clips", nargs="*", default=[str(open_clips)], help="movies, sequences, or folders of them; none for none")
+    parser.add_argument("--pictures", default=str(photographs), help="folder of photographs")
+    parser.add_argument("--photographs", type=int, default=280, help="how many of them at most, 0 for none")
+    parser.add_argument("--windows", type=int, default=24, help="groups from each clip")
+    parser.add_argument("--shots", type=int, default=1, help="groups from each photograph")
+    parser.add_argument("--frames", type=int, default=9, help=f"pictures in a group, {LEAST} to 15")
+    parser.add_argument("--width", type=int, default=480, help="of the coded pictures, at most")
+    parser.add_argument("--height", type=int, default=272)
+    parser.add_argument("--recordings", type=int, default=3, help="ways in which each group is recorded")
+    parser.add_argument("--seed", type=int, default=1)
+    given = vars(parser.parse_args(arguments))
+    out = given.pop("out")
+    plan = Plan(**given | {"clips": tuple(given["clips"])})
+    if min(plan.windows, plan.shots, plan.recordings) < 1 or min(plan.photographs, plan.seed) < 0:
+        raise SystemExit("Give --windows, --shots and --recordings 1 or more, --photographs and --seed 0 or more.")
+    if not LEAST <= plan.frames <= 15 or min(plan.width, plan.height) < SMALLEST or plan.width % BLOCK or plan.height % BLOCK:
+        raise SystemExit(f"Give --frames {LEAST} to 15, --width and --height multiples of {BLOCK}, {SMALLEST} or more.")
+    return plan, out
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the cache that the command line asks for."""
+    with sentences("a smaller --width and --height"):
+        plan, out = parse(arguments)
+        print(f"The cache in {out} has {build(plan, out)} groups.")
