@@ -15,8 +15,9 @@ from models.nets import QUALITY_BLOCKS, QUALITY_WIDTHS, RemovalNet
 DEFAULT_WIDTHS = (32, 48, 96)
 DEFAULT_BLOCKS = (1, 1, 3)
 """A little narrower in the middle than the removal net, for 24.9 kMAC a pixel with one frame and 26.6 with five."""
-GAIN = 0.1
-"""Size of the answer against what the last convolution gives: errors of recordings are a few hundredths."""
+SEEN, GAIN = 4.0, 0.05
+"""What the pictures' deviation from their local mean is multiplied by before the first convolution, and the answer after the last:
+errors of recordings are a few thousandths to a few hundredths."""
 FIRST = 0.3
 """Size of the first weights of the last convolution: small, so that training begins near the recording, but not 0, so that all learns."""
 CELL = 0.5 / 219
@@ -29,9 +30,10 @@ class RestoreNet(RemovalNet):
 
     forward(luma (N, T, H, W), chroma (N, 2 T, H/2, W/2), Cb and Cr frame by frame, quantiser (N, 1, H/8, W/8), QP / 64 by cell of the
     middle frame, 0 where nothing but rounding took place) -> luma (N, 1, H, W), chroma (N, 2, H, W).
-    The removal net's U-Net, whose finest scale is half of luma's size, sees all frames at once, without motion search. It adds to the
-    middle frame's luma and to its chroma brought up by linear interpolation. At the ends of a shot the middle frame, or that next
-    to the missing one, stands in for a missing neighbour.
+    The removal net's U-Net, whose finest scale is half of luma's size, sees all frames at once, without motion search. It sees how they
+    deviate from the middle frame's local mean, in full precision even where the rest is computed in half of it, and that mean beside
+    them. It adds to the middle frame's luma and to its chroma brought up by linear interpolation. At the ends of a shot the middle
+    frame, or that next to the missing one, stands in for a missing neighbour.
     """
 
     def __init__(
@@ -39,20 +41,24 @@ class RestoreNet(RemovalNet):
     ) -> None:
         super().__init__(widths, blocks)
         self.frames = frames
-        self.head = nn.Conv2d(6 * frames + 1, widths[0], 3, padding=1)
+        self.head = nn.Conv2d(6 * frames + 4, widths[0], 3, padding=1)
         self.tail = nn.Conv2d(widths[0], 12, 3, padding=1)
         with torch.no_grad():
             self.tail.weight.mul_(FIRST)
-            self.tail.bias.zero_()
+            for module in self.modules():
+                if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                    module.bias.zero_()
 
     def forward(self, luma: torch.Tensor, chroma: torch.Tensor, quantiser: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
         middle = self.frames // 2
-        scale = functional.interpolate(quantiser, scale_factor=4.0, mode="bilinear", align_corners=False)
-        change = GAIN * self.through(torch.cat((functional.pixel_unshuffle(luma - 0.5, 2), chroma, scale), 1))
-        seen = luma[:, middle : middle + 1]
-        bright = within_cell(seen + functional.pixel_shuffle(change[:, :4], 2).float(), seen, wide(quantiser))
-        colour = upsampled(chroma[:, 2 * middle : 2 * middle + 2])
-        return bright, colour + functional.pixel_shuffle(change[:, 4:], 2).float()
+        seen, colour = luma[:, middle : middle + 1], chroma[:, 2 * middle : 2 * middle + 2]
+        cells = torch.cat((functional.avg_pool2d(seen, 8), functional.avg_pool2d(colour, 4), quantiser), 1)
+        around = functional.interpolate(cells, scale_factor=4.0, mode="bilinear", align_corners=False)
+        bright = SEEN * (functional.pixel_unshuffle(luma, 2) - around[:, :1])
+        tinted = SEEN * (chroma - around[:, 1:3].repeat(1, self.frames, 1, 1))
+        change = GAIN * self.through(torch.cat((bright, tinted, around), 1)).float()
+        restored = within_cell(seen + functional.pixel_shuffle(change[:, :4], 2), seen, wide(quantiser))
+        return restored, upsampled(colour) + functional.pixel_shuffle(change[:, 4:], 2)
 
     def begin_from(self, fewer: RestoreNet) -> None:
         """Take over a net of fewer frames and of the same size, so that the answer is its answer and further neighbours count for nothing.
@@ -64,12 +70,12 @@ class RestoreNet(RemovalNet):
             raise ValueError(f"A net of {fewer.frames} frames does not fit into one of {self.frames}.")
         state = fewer.state_dict()
         head = state["head.weight"]
-        grown = head.new_zeros(len(head), 6 * self.frames + 1, 3, 3)
+        grown = head.new_zeros(len(head), 6 * self.frames + 4, 3, 3)
         ends = 4 * fewer.frames, 6 * fewer.frames
         grown[:, 4 * beside : 4 * beside + ends[0]] = head[:, : ends[0]]
         place = 4 * self.frames + 2 * beside
         grown[:, place : place + ends[1] - ends[0]] = head[:, ends[0] : ends[1]]
-        grown[:, -1] = head[:, -1]
+        grown[:, -4:] = head[:, -4:]
         self.load_state_dict(state | {"head.weight": grown})
 
 

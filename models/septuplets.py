@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +33,7 @@ from models.data import data_root, find_pictures, read_rgb
 from models.motion import move
 from models.septcache import CARD, HELD, LEAST, TAUGHT, write_card, write_group
 from models.shell import reason, sentences
-from models.transcode import BLOCK, Floats, Recipe, draw_recipe, record
+from models.transcode import BLOCK, SOFTENED, Floats, Recipe, draw_recipe, record
 
 OTHER_MOVIES = frozenset((".webm", ".mxf", ".m4v", ".ts"))
 """Movies that are read beside those that grainlayer writes."""
@@ -42,7 +45,8 @@ SMALLEST = 64
 CHECKED = (22, 27, 32, 37)
 """QPs of the recordings of held-out groups, to which one of rounding alone is added."""
 FLAT, SOFT = 0.35, 0.25
-"""Shares of the groups with the low contrast of LOG footage, and of the photographs out of focus, where bit depth shows."""
+BLURS = 0.7, 4.0
+"""Shares of the groups with the low contrast of LOG footage, and of those out of focus, without noise, where bit depth shows."""
 
 
 @dataclass(frozen=True)
@@ -167,24 +171,22 @@ def _halved(planes: Floats) -> Floats:
 
 
 def move_photograph(source: Source, plan: Plan, rng: np.random.Generator) -> Floats:
-    """Return a photograph in motion (F, 3, S, S), in some groups out of focus. Exits with a sentence where it is too small."""
+    """Return a photograph in motion (F, 3, S, S). Exits with a sentence where it is too small."""
     picture = read_rgb(source.path)
     side = min(plan.height, plan.width, *(n // BLOCK * BLOCK for n in picture.shape[:2]))
     if side < SMALLEST:
         raise SystemExit(f"{source.path} is too small to make septuplets of, under {SMALLEST} pixels a side: take it out.")
     shot = move([picture], rng, side, plan.frames)
-    if rng.random() < SOFT:
-        shot = blurred(shot, float(rng.uniform(1.0, 4.0)))
     return np.stack([to_planes(frame, BT709) for frame in shot.permute(0, 2, 3, 1).numpy()])
 
 
-def blurred(shot: torch.Tensor, radius: float) -> torch.Tensor:
-    """Return pictures (F, 3, H, W) behind a Gaussian blur of standard deviation `radius`, pixels."""
-    reach = min(int(3 * radius) + 1, min(shot.shape[2:]) - 1)
+def blurred(clip: Floats, radius: float) -> Floats:
+    """Return a clip (F, 3, H, W) behind a Gaussian blur of standard deviation `radius`, pixels: out of focus, without noise."""
+    reach = min(int(3 * radius) + 1, min(clip.shape[2:]) - 1)
     weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / radius) ** 2)
     weights = (weights / weights.sum()).expand(3, 1, 1, -1)
-    across = functional.conv2d(functional.pad(shot, (reach, reach, 0, 0), "reflect"), weights, groups=3)
-    return functional.conv2d(functional.pad(across, (0, 0, reach, reach), "reflect"), weights.transpose(2, 3), groups=3)
+    across = functional.conv2d(functional.pad(torch.from_numpy(clip), (reach, reach, 0, 0), "reflect"), weights, groups=3)
+    return functional.conv2d(functional.pad(across, (0, 0, reach, reach), "reflect"), weights.transpose(2, 3), groups=3).numpy()
 
 
 def flattened(clip: Floats, rng: np.random.Generator) -> Floats:
@@ -196,26 +198,28 @@ def flattened(clip: Floats, rng: np.random.Generator) -> Floats:
     return clip * gains + np.array([low, 0, 0], np.float32)[:, None, None]
 
 
-def recipes_of(part: str, count: int, rng: np.random.Generator) -> list[Recipe]:
-    """Return how the recordings of a group are made: what is held out is always recorded alike."""
+def recipes_of(part: str, count: int, rng: np.random.Generator, *, soft: bool) -> list[Recipe]:
+    """Return how the recordings of a group are made: what is held out is always recorded alike, what is soft first by rounding alone."""
     if part == HELD:
-        return [*(Recipe("libx264", "medium", qp) for qp in CHECKED), Recipe("rounding")]
-    return [draw_recipe(rng) for _ in range(count)]
+        return [*(Recipe("libx264", "medium", qp, soft=True) for qp in CHECKED), Recipe("rounding", soft=True)]
+    first = [Recipe("rounding", soft=bool(rng.random() < SOFTENED))] if soft else []
+    return [*first, *(draw_recipe(rng) for _ in range(count - len(first)))]
 
 
 def make_group(source: Source, number: int, plan: Plan, path: Path) -> str:
     """Write a source's group and return a line about it."""
     rng = np.random.Generator(np.random.Philox(key=[plan.seed, (zlib.crc32(source.name.encode()) << 16) + number]))
     clip = read_window(source, plan, rng) if source.kind == "clip" else move_photograph(source, plan, rng)
-    clip = flattened(clip, rng)
-    made = [record(clip, recipe) for recipe in recipes_of(source.part, plan.recordings, rng)]
+    soft = bool(rng.random() < SOFT)
+    clip = flattened(blurred(clip, float(rng.uniform(*BLURS))) if soft else clip, rng)
+    made = [record(clip, recipe) for recipe in recipes_of(source.part, plan.recordings, rng, soft=soft)]
     write_group(path, source.name, source.part, clip, made)
     shown = ", ".join(f"{one.recipe.kind} {one.recipe.quantiser or ''} {one.bits:.3f}".replace("  ", " ") for one in made)
     return f"{path.stem} ({source.part}, {clip.shape[3]}x{clip.shape[2]}, {len(clip)} pictures), bits per pixel: {shown}"
 
 
-def build(plan: Plan, out: Path) -> int:
-    """Make a cache, or what of it is missing, and return how many groups it has. Exits with a sentence for another plan's cache."""
+def build(plan: Plan, out: Path, jobs: int) -> int:
+    """Make a cache, or what of it is missing, by `jobs` processes, and return how many groups it has. Exits with a sentence for another plan's cache."""
     sources = sources_of(plan)
     card = {**asdict(plan), "clips": list(plan.clips), "held": sorted(source.name for source in sources if source.part == HELD)}
     try:
@@ -227,16 +231,22 @@ def build(plan: Plan, out: Path) -> int:
         raise SystemExit(f"{out} cannot hold a cache ({why}): give another folder as --out.") from error
     if before is not None and (changed := [key for key, value in card.items() if before.get(key) != value]):
         raise SystemExit(f"{out} was made with another {', '.join(changed)}: go back to it, or give another folder as --out.")
-    jobs = [(source, n) for source in sources for n in range(plan.windows if source.kind == "clip" else plan.shots)]
-    for place, (source, number) in enumerate(jobs):
-        path = out / f"{source.name}-{number}.bin"
-        if not path.with_suffix(".json").exists():
-            print(f"{place + 1} of {len(jobs)}: {make_group(source, number, plan, path)}", flush=True)
-    return len(jobs)
+    groups = [(source, n) for source in sources for n in range(plan.windows if source.kind == "clip" else plan.shots)]
+    paths = {(source, n): out / f"{source.name}-{n}.bin" for source, n in groups}
+    missing = [group for group in groups if not paths[group].with_suffix(".json").exists()]
+    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        made = [pool.submit(make_group, source, n, plan, paths[source, n]) for source, n in missing]
+        try:
+            for place, line in enumerate(as_completed(made)):
+                print(f"{len(groups) - len(missing) + place + 1} of {len(groups)}: {line.result()}", flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return len(groups)
 
 
-def parse(arguments: Sequence[str] | None = None) -> tuple[Plan, Path]:
-    """Return what a command line asks for, and the folder. Exits with a sentence for numbers that make no sense."""
+def parse(arguments: Sequence[str] | None = None) -> tuple[Plan, Path, int]:
+    """Return what a command line asks for, the folder, and how many processes are to work. Exits with a sentence for numbers that make no sense."""
     parser = argparse.ArgumentParser(prog="python -m models.data septuplets", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the cache")
     open_clips, photographs = data_root() / "video" / "open", data_root() / "train" / "open"
@@ -250,18 +260,19 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[Plan, Path]:
     parser.add_argument("--height", type=int, default=272)
     parser.add_argument("--recordings", type=int, default=3, help="ways in which each group is recorded")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="groups made at a time")
     given = vars(parser.parse_args(arguments))
-    out = given.pop("out")
+    out, jobs = given.pop("out"), given.pop("jobs")
     plan = Plan(**given | {"clips": tuple(given["clips"])})
-    if min(plan.windows, plan.shots, plan.recordings) < 1 or min(plan.photographs, plan.seed) < 0:
-        raise SystemExit("Give --windows, --shots and --recordings 1 or more, --photographs and --seed 0 or more.")
+    if min(plan.windows, plan.shots, plan.recordings, jobs) < 1 or min(plan.photographs, plan.seed) < 0:
+        raise SystemExit("Give --windows, --shots, --recordings and --jobs 1 or more, --photographs and --seed 0 or more.")
     if not LEAST <= plan.frames <= 15 or min(plan.width, plan.height) < SMALLEST or plan.width % BLOCK or plan.height % BLOCK:
         raise SystemExit(f"Give --frames {LEAST} to 15, --width and --height multiples of {BLOCK}, {SMALLEST} or more.")
-    return plan, out
+    return plan, out, jobs
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make the cache that the command line asks for."""
     with sentences("a smaller --width and --height"):
-        plan, out = parse(arguments)
-        print(f"The cache in {out} has {build(plan, out)} groups.")
+        plan, out, jobs = parse(arguments)
+        print(f"The cache in {out} has {build(plan, out, jobs)} groups.")

@@ -35,8 +35,8 @@ PRESETS: dict[str, tuple[str, ...]] = {
     "libx264": ("ultrafast", "veryfast", "fast", "medium", "slow"),
     "libx265": ("ultrafast", "veryfast", "fast", "medium"),
 }
-SOFTENED = 0.25
-"""Share of the recordings whose chroma was made smaller by a plain mean, as some cameras do."""
+SOFTENED = 0.75
+"""Share of the recordings whose chroma was made smaller by a mean, as most cameras and converters do."""
 GOPS = (1, 3, 5, 12, 250)
 """Pictures from one key picture to the next."""
 QUANTISERS = (17, 42)
@@ -60,7 +60,7 @@ class Recipe:
     preset    the encoder's
     quantiser QP, or CRF where the encoder may vary the QP from block to block (`adaptive`)
     gop       pictures from one key picture to the next
-    soft      whether chroma is made smaller by a plain mean, which blurs, or by the partner of linear interpolation
+    soft      whether chroma is made smaller by a mean, which blurs, or by the partner of linear interpolation
     """
 
     kind: Kind
