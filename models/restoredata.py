@@ -19,7 +19,7 @@ MISTAKEN, MISTAKE = 0.35, 4 / 64
 """Share of the crops whose told quantiser is off, as an estimated one is, and by how much at most, QP / 64."""
 SIDE = 192
 """Pixels a side of what is looked at of a held-out group, at most."""
-LOOKED_AT = 8
+LOOKED_AT = 12
 """Held-out groups that are looked at, spread over the sources."""
 CASES = (*(f"qp{qp}" for qp in CHECKED), "rounding")
 """Columns of check.csv: the recordings of held-out groups."""
@@ -110,7 +110,7 @@ def hold(folder: Path, frames: int) -> dict[str, list[Batch]]:
     groups = [group for group in read_groups(folder) if group.part == HELD]
     if not groups:
         raise SystemExit(f"{folder} holds no septuplets to check on: make a cache of two sources or more, or give --validate 0.")
-    chosen = sorted(groups, key=lambda group: (group.path.stem.rsplit("-", 1)[-1], group.source))[:LOOKED_AT]
+    chosen = groups[:: -(-len(groups) // LOOKED_AT)]
     cases: dict[str, list[Batch]] = {name: [] for name in CASES}
     for group in chosen:
         for number in range(len(group.recordings)):

@@ -12,16 +12,16 @@ from models.restoredata import Batch
 from models.restorenet import upsampled
 
 Goal = Literal["restore", "quantiser", "flow"]
-ROUNDING = 0.0013
-"""Error of luma in 8 bits, code value: a step over the root of 12."""
-AT_22, DOUBLED = 0.0057, 9.5
-"""What a QP of 22 adds to it, and how many QP double that: measured on clips at QP 22 and 37."""
+LUMA, COLOUR = (0.0013, 0.006, 9.5), (0.0035, 0.0035, 12.0)
+"""Root mean square error of luma and of chroma, brought up by linear interpolation, of recordings: what rounding and siting leave, code
+value, what a QP of 22 adds to it, and how many QP double that. By `python -m models.restoreerrors CACHE`, rounded."""
 
 
-def typical_error(quantiser: torch.Tensor) -> torch.Tensor:
-    """Return the error of luma to be expected, code value (N, 1, 1, 1), for QP / 64 by cell (N, 1, H/8, W/8)."""
+def typical_error(quantiser: torch.Tensor, errors: tuple[float, float, float]) -> torch.Tensor:
+    """Return the error to be expected, code value (N, 1, 1, 1), for QP / 64 by cell (N, 1, H/8, W/8), by LUMA or COLOUR."""
+    least, added, doubled = errors
     mean = 64 * quantiser.mean((1, 2, 3), keepdim=True)
-    return torch.where(mean > 0, ROUNDING + AT_22 * 2 ** ((mean - 22) / DOUBLED), ROUNDING)
+    return torch.where(mean > 0, least + added * 2 ** ((mean - 22) / doubled), least)
 
 
 def charbonnier(error: torch.Tensor, width: float) -> torch.Tensor:
@@ -56,9 +56,9 @@ def loss_of(goal: Goal, made: torch.Tensor, batch: Batch, width: float, chroma: 
     """
     if goal == "quantiser":
         return 64 * (made - batch.quantiser).abs().mean(), torch.zeros(())
-    error = (made.float() - batch.truth) / typical_error(batch.quantiser)
-    colour = charbonnier(error[:, 1:], width)
-    return charbonnier(error[:, :1], width) + chroma * colour, colour.detach()
+    error = made.float() - batch.truth
+    colour = charbonnier(error[:, 1:] / typical_error(batch.quantiser, COLOUR), width)
+    return charbonnier(error[:, :1] / typical_error(batch.quantiser, LUMA), width) + chroma * colour, colour.detach()
 
 
 def gains(goal: Goal, net: nn.Module, batches: list[Batch]) -> tuple[float, float]:

@@ -32,6 +32,8 @@ from models.shell import sentences
 COLUMNS = ("step", "seconds", "rate", "loss", "chroma")
 CHECKED = ("step", *CASES, "chroma")
 WARM = 100
+LEAKY = 0.5
+"""Share of the steps in which rectifiers leak."""
 SAME = ("frames", "seed", "batch", "size")
 """Options that a run which goes on must be given again as they were."""
 
@@ -139,7 +141,7 @@ class Run:
         args = self.args
         square = self.step >= args.square * args.steps
         for net in (self.net, self.average):
-            set_leak(net, 0.0 if square else args.leak)
+            set_leak(net, args.leak if self.step < LEAKY * args.steps else 0.0)
         batch = self.draw(material)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.step < args.precise * args.steps):
             made = guess(self.task.goal, self.net, batch)
@@ -237,11 +239,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--size", type=int, default=64, help="pixels a side of a crop")
     parser.add_argument("--late", type=float, default=0.75, help="from this share of the steps on, crops are twice as wide")
-    parser.add_argument("--square", type=float, default=0.85, help="from this share of the steps on, great errors count by their square")
-    parser.add_argument("--precise", type=float, default=0.5, help="from this share of the steps on, in single precision")
+    parser.add_argument("--square", type=float, default=0.7, help="from this share of the steps on, great errors count by their square")
+    parser.add_argument("--precise", type=float, default=0.85, help="from this share of the steps on, in single precision")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--chroma", type=float, default=0.3, help="weight of Cb and Cr beside Y")
-    parser.add_argument("--leak", type=float, default=0.1, help="slope of the rectifiers below zero up to --square, so that none dies")
+    parser.add_argument("--leak", type=float, default=0.1, help="slope of the rectifiers below zero in the first half, so that none dies")
     parser.add_argument("--start", type=Path, help="checkpoint whose averaged weights a new run starts from; it may be of fewer frames")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)

@@ -219,7 +219,10 @@ def make_group(source: Source, number: int, plan: Plan, path: Path) -> str:
 
 
 def build(plan: Plan, out: Path, jobs: int) -> int:
-    """Make a cache, or what of it is missing, by `jobs` processes, and return how many groups it has. Exits with a sentence for another plan's cache."""
+    """Make a cache, or what of it is missing, by `jobs` processes, and return how many groups it has.
+
+    Exits with a sentence for another plan's cache.
+    """
     sources = sources_of(plan)
     card = {**asdict(plan), "clips": list(plan.clips), "held": sorted(source.name for source in sources if source.part == HELD)}
     try:
@@ -246,7 +249,10 @@ def build(plan: Plan, out: Path, jobs: int) -> int:
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[Plan, Path, int]:
-    """Return what a command line asks for, the folder, and how many processes are to work. Exits with a sentence for numbers that make no sense."""
+    """Return what a command line asks for, the folder, and how many processes are to work.
+
+    Exits with a sentence for numbers that make no sense.
+    """
     parser = argparse.ArgumentParser(prog="python -m models.data septuplets", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the cache")
     open_clips, photographs = data_root() / "video" / "open", data_root() / "train" / "open"

@@ -72,7 +72,7 @@ def test_what_the_nets_cost() -> None:
     def cost(net: RestoreNet) -> float:
         return kmac_per_pixel(net, inputs(net.frames), 32 * 32)
 
-    assert cost(RestoreNet(1)) < 25 and cost(RestoreNet(5)) < 27 and cost(quality_net(5)) < 200
+    assert cost(RestoreNet(1)) < 25.5 and cost(RestoreNet(5)) < 27 and cost(quality_net(5)) < 200
     flow = kmac_per_pixel(TaskFlow(), (torch.rand(1, 7, 3, 16, 24),), 16 * 24)
     assert 2000 < flow < 2050
 
