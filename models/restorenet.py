@@ -18,6 +18,8 @@ DEFAULT_BLOCKS = (1, 1, 3)
 SEEN, GAIN = 4.0, 0.05
 """What the pictures' deviation from their local mean is multiplied by before the first convolution, and the answer after the last:
 errors of recordings are a few thousandths to a few hundredths."""
+MOVED = 0.05
+"""Difference of another frame from the middle one, code value, from which on more of it says nothing more."""
 FIRST = 0.3
 """Size of the first weights of the last convolution: small, so that training begins near the recording, but not 0, so that all learns."""
 CELL = 0.5 / 219
@@ -30,10 +32,10 @@ class RestoreNet(RemovalNet):
 
     forward(luma (N, T, H, W), chroma (N, 2 T, H/2, W/2), Cb and Cr frame by frame, quantiser (N, 1, H/8, W/8), QP / 64 by cell of the
     middle frame, 0 where nothing but rounding took place) -> luma (N, 1, H, W), chroma (N, 2, H, W).
-    The removal net's U-Net, whose finest scale is half of luma's size, sees all frames at once, without motion search. It sees how they
-    deviate from the middle frame's local mean, in full precision even where the rest is computed in half of it, and that mean beside
-    them. It adds to the middle frame's luma and to its chroma brought up by linear interpolation. At the ends of a shot the middle
-    frame, or that next to the missing one, stands in for a missing neighbour.
+    The removal net's U-Net, whose finest scale is half of luma's size, sees all frames at once, without motion search. It sees how the
+    middle frame deviates from its local mean, in full precision even where the rest is computed in half of it, how the others differ
+    from it, and that mean. It adds to the middle frame's luma and to its chroma brought up by linear interpolation. At the ends of a
+    shot the middle frame, or that next to the missing one, stands in for a missing neighbour.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class RestoreNet(RemovalNet):
         self.tail = nn.Conv2d(widths[0], 12, 3, padding=1)
         with torch.no_grad():
             self.tail.weight.mul_(FIRST)
+            self._hide_others()
             for module in self.modules():
                 if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                     module.bias.zero_()
@@ -54,11 +57,20 @@ class RestoreNet(RemovalNet):
         seen, colour = luma[:, middle : middle + 1], chroma[:, 2 * middle : 2 * middle + 2]
         cells = torch.cat((functional.avg_pool2d(seen, 8), functional.avg_pool2d(colour, 4), quantiser), 1)
         around = functional.interpolate(cells, scale_factor=4.0, mode="bilinear", align_corners=False)
-        bright = SEEN * (functional.pixel_unshuffle(luma, 2) - around[:, :1])
-        tinted = SEEN * (chroma - around[:, 1:3].repeat(1, self.frames, 1, 1))
+        bright = self._shown(functional.pixel_unshuffle(luma, 2), around[:, :1].expand(-1, 4, -1, -1))
+        tinted = self._shown(chroma, around[:, 1:3])
         change = GAIN * self.through(torch.cat((bright, tinted, around), 1)).float()
         restored = within_cell(seen + functional.pixel_shuffle(change[:, :4], 2), seen, wide(quantiser))
         return restored, upsampled(colour) + functional.pixel_shuffle(change[:, 4:], 2)
+
+    def _shown(self, frames: torch.Tensor, around: torch.Tensor) -> torch.Tensor:
+        """Return what is seen of all frames' channels: how the middle frame deviates from its local mean, then the others from it."""
+        count = around.shape[1]
+        first, here, last = frames.split((self.frames // 2 * count, count, self.frames // 2 * count), 1)
+        if self.frames == 1:
+            return SEEN * (here - around)
+        others = torch.cat((first, last), 1) - here.repeat(1, self.frames - 1, 1, 1)
+        return SEEN * torch.cat((here - around, others.clamp(-MOVED, MOVED)), 1)
 
     def begin_from(self, fewer: RestoreNet) -> None:
         """Take over a net of fewer frames and of the same size, so that the answer is its answer and further neighbours count for nothing.
@@ -70,13 +82,19 @@ class RestoreNet(RemovalNet):
             raise ValueError(f"A net of {fewer.frames} frames does not fit into one of {self.frames}.")
         state = fewer.state_dict()
         head = state["head.weight"]
-        grown = head.new_zeros(len(head), 6 * self.frames + 4, 3, 3)
-        ends = 4 * fewer.frames, 6 * fewer.frames
-        grown[:, 4 * beside : 4 * beside + ends[0]] = head[:, : ends[0]]
-        place = 4 * self.frames + 2 * beside
-        grown[:, place : place + ends[1] - ends[0]] = head[:, ends[0] : ends[1]]
-        grown[:, -4:] = head[:, -4:]
-        self.load_state_dict(state | {"head.weight": grown})
+        parts: list[torch.Tensor] = []
+        for channels in head[:, :-4].split((4 * fewer.frames, 2 * fewer.frames), 1):
+            count = channels.shape[1] // fewer.frames
+            here, first, last = channels.split((count, fewer.frames // 2 * count, fewer.frames // 2 * count), 1)
+            new = head.new_zeros(len(head), beside * count, 3, 3)
+            parts += [here, new, first, last, new]
+        self.load_state_dict(state | {"head.weight": torch.cat((*parts, head[:, -4:]), 1)})
+
+    def _hide_others(self) -> None:
+        """Let the net begin as one of a single frame: untrained weights on what moves would be noise, and drown what is to be learnt."""
+        count = self.frames - 1
+        self.head.weight[:, 4 : 4 + 4 * count] = 0
+        self.head.weight[:, 6 + 4 * count : 6 + 6 * count] = 0
 
 
 def quality_net(frames: int = 5) -> RestoreNet:

@@ -1,0 +1,223 @@
+"""Undo what a camera or an encoder did to a picture: blocks and ringing, colour at half size, steps of 8 bits.
+
+A net of `restore` models sees a few successive pictures as they were recorded, in 4:2:0 with chroma sited left, and how coarsely the middle
+one was quantised; it gives that one's luma and its chroma at luma's size. Luma is 0..1 from black to white, chroma -0.5..0.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grainlayer.errors import ParamError
+from grainlayer.inference.registry import find_model
+from grainlayer.inference.runtime import Model, load
+from grainlayer.params import ShotParams
+from grainlayer.picture.chroma import downsample, upsample
+from grainlayer.picture.planes import LUMA_WEIGHTS, Planes, matrix_number, scale, to_image
+from grainlayer.picture.samples import BT709, ColourTags, SampleFormat
+from grainlayer.picture.tiling import tiles
+from grainlayer.types import Image, check_image
+
+Floats = NDArray[np.float32]
+
+CELL = 8
+"""Pixels across a cell of the quantiser map."""
+TILE, WHOLE = 1024, 2_300_000
+"""Pictures of more than WHOLE pixels are run in tiles of TILE pixels a side, halo beside it, so that memory stays bounded."""
+STEP = 1 / 219
+"""Step of 8-bit luma in video range."""
+HALVED, LEFT = (1, 1), 1
+"""Chroma of the nets: half as large both ways, FFmpeg's chroma location left."""
+LEAST_QP = 6
+"""Estimated quantisers under it are taken for none: such a picture was rounded at most."""
+QUALITIES = {"default": "restore-default", "real-time": "restore-default", "quality": "restore-quality", "temporal": "restore-default"}
+"""Model by the `quality` parameter; all see neighbouring pictures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """Hold a picture as it was recorded.
+
+    luma (H, W) and chroma (ceil(H/2), ceil(W/2), 2)  what a net sees, chroma sited left
+    colour (H, W, 2)                                  the chroma at luma's size, as linear interpolation at its own siting gives it
+    halved                                            whether the chroma is stored at half size both ways: else it is fine enough
+    step                                              of the stored luma's codes
+    quantiser (ceil(H/8), ceil(W/8))                  QP / 64 by cell of 8x8 pixels, 0 where no codec was at work, None where not known
+    """
+
+    luma: Floats
+    chroma: Floats
+    colour: Floats
+    halved: bool = True
+    step: float = STEP
+    quantiser: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """Hold a restored picture, luma (H, W) and chroma (H, W, 2)."""
+
+    luma: Floats
+    chroma: Floats
+
+
+def recorded_planes(planes: Planes, format: SampleFormat, tags: ColourTags, quantiser: Floats | None = None) -> Recorded:
+    """Return a picture of a movie or still as a net sees it. Alpha is left out. Raise MediaError if the planes are not of the format."""
+    height = planes[0].shape[0]
+    matrix = matrix_number(tags, height)
+    if format.kind != "yuv" or matrix not in LUMA_WEIGHTS:
+        numbers = scale(format, tags.full_range, BT709)
+        given = recorded_image(to_image(planes, format, tags), BT709, quantiser)
+        return Recorded(given.luma, given.chroma, given.colour, False, 1 / numbers.luma_range, quantiser)
+    numbers = scale(format, tags.full_range, matrix)
+    luma = _normalised(planes[0], numbers.luma_offset, numbers.luma_range)
+    pair = [_normalised(plane, numbers.chroma_offset, numbers.chroma_range) for plane in planes[1:3]]
+    colour = np.stack([upsample(plane, *luma.shape, format.chroma_shift, tags.chroma_location) for plane in pair], axis=2)
+    plain = format.chroma_shift == HALVED and tags.chroma_location in (0, LEFT)
+    chroma = np.stack(pair, axis=2) if plain else smaller(colour)
+    step = 0.0 if format.floating else 1 / numbers.luma_range
+    return Recorded(luma, chroma, colour, format.chroma_shift == HALVED, step, quantiser)
+
+
+def _normalised(plane: NDArray[np.generic], offset: float, span: float) -> Floats:
+    return (plane.astype(np.float32) - np.float32(offset)) / np.float32(span)
+
+
+def recorded_image(image: Image, matrix: int = BT709, quantiser: Floats | None = None) -> Recorded:
+    """Return a picture of a host as a net sees it: one that was recorded in 8 bits and 4:2:0, its chroma interpolated linearly since.
+
+    The planes of such a picture come back as they were stored. Raise ParamError on a wrong shape.
+    """
+    check_image("The picture", image)
+    kr, kb = LUMA_WEIGHTS.get(matrix, LUMA_WEIGHTS[BT709])
+    red, green, blue = image[:, :, 0], image[:, :, 1], image[:, :, 2]
+    luma = (green + np.float32(kr) * (red - green)) + np.float32(kb) * (blue - green)
+    colour = np.empty((*luma.shape, 2), np.float32)
+    colour[:, :, 0] = (blue - luma) * np.float32(1 / (2 - 2 * kb))
+    colour[:, :, 1] = (red - luma) * np.float32(1 / (2 - 2 * kr))
+    return Recorded(luma, smaller(colour), colour, True, STEP, quantiser)
+
+
+def as_image(picture: Restored, matrix: int = BT709) -> Image:
+    """Return a restored picture as R, G, B (H, W, 3). Never clips."""
+    kr, kb = LUMA_WEIGHTS.get(matrix, LUMA_WEIGHTS[BT709])
+    blue, red = picture.chroma[:, :, 0] * np.float32(2 - 2 * kb), picture.chroma[:, :, 1] * np.float32(2 - 2 * kr)
+    image = np.empty((*picture.luma.shape, 3), np.float32)
+    np.add(picture.luma, red, out=image[:, :, 0])
+    np.add(picture.luma, blue, out=image[:, :, 2])
+    np.subtract(picture.luma, np.float32(kr / (1 - kr - kb)) * red + np.float32(kb / (1 - kr - kb)) * blue, out=image[:, :, 1])
+    return image
+
+
+def smaller(colour: Floats) -> Floats:
+    """Return chroma (H, W, 2) at half the size, rounded up, sited left."""
+    return np.stack([downsample(colour[:, :, part], HALVED, LEFT) for part in range(2)], axis=2)
+
+
+def larger(chroma: Floats, height: int, width: int) -> Floats:
+    """Return chroma of half the size, sited left, at luma's size (height, width, 2), by linear interpolation."""
+    return np.stack([upsample(chroma[:, :, part], height, width, HALVED, LEFT) for part in range(2)], axis=2)
+
+
+class Restorer:
+    """Restore pictures by a network, of any size."""
+
+    def __init__(self, quality: str = "default", device: str = "auto", model_id: str | None = None) -> None:
+        """Load the model of a `quality`, or of an explicit `model_id`. Raise ModelError, ParamError."""
+        if quality not in QUALITIES:
+            raise ParamError(f"There is no restoration model of quality {quality!r}; choose one of {', '.join(QUALITIES)}.")
+        self.device = device
+        self.model: Model = load(find_model(model_id or QUALITIES[quality], "restore"), device)
+
+    @property
+    def reach(self) -> int:
+        """Return how many pictures before and after the one restored the model sees."""
+        return self.model.card.frames // 2
+
+    def estimate(self, luma: Floats) -> Floats:
+        """Return the quantiser that a luma (H, W) looks as if recorded with, QP / 64 by cell (ceil(H/8), ceil(W/8)); 0 for none."""
+        model = load(find_model("quantiser-default", "quantiser"), self.device)
+        padded = _padded(luma, CELL)
+        found = np.empty((padded.shape[0] // CELL, padded.shape[1] // CELL), np.float32)
+        for tile in tiles(*padded.shape, TILE, model.card.halo, CELL):
+            y0, y1, x0, x1 = tile.source
+            part = model.run(np.ascontiguousarray(padded[y0:y1, x0:x1]))[0]
+            found[_cells(tile.place)] = part[_cells(tile.inside)]
+        return np.where(found < LEAST_QP / 64, 0, found) if np.median(found) >= LEAST_QP / 64 else np.zeros_like(found)
+
+    def restore(self, window: Sequence[Recorded], params: ShotParams) -> Restored:
+        """Return the middle of a window restored as the parameters ask, `params.restore` of the way.
+
+        At the ends of a shot the last picture stands in for those beyond. Raise ParamError for a window of another length than
+        2 * reach + 1, or whose pictures differ in size.
+        """
+        if len(window) != 2 * self.reach + 1 or len({one.luma.shape for one in window}) > 1:
+            raise ParamError(f"{self.model.card.id} takes {2 * self.reach + 1} pictures of one size.")
+        here = window[self.reach]
+        quantiser = self.estimate(here.luma) if here.quantiser is None else here.quantiser
+        made = self._run(window, quantiser)
+        lossy = _wide(quantiser, here.luma.shape) > 0
+        luma = here.luma + np.float32(params.restore) * _luma_change(here, made.luma - here.luma, lossy, params)
+        return Restored(luma, here.colour + np.float32(params.restore) * _colour_change(here, made.chroma, params))
+
+    def _run(self, window: Sequence[Recorded], quantiser: Floats) -> Restored:
+        """Return what the net makes of a window."""
+        height, width = window[0].luma.shape
+        luma = np.stack([_padded(one.luma, CELL) for one in window])
+        chroma = np.stack([_padded(one.chroma, CELL // 2) for one in window])
+        rows, columns = luma.shape[1:]
+        if rows * columns <= WHOLE:
+            made = self.model.run(luma, chroma, quantiser)
+            return Restored(made[0][:height, :width], made[1][:height, :width])
+        whole = Restored(np.empty((rows, columns), np.float32), np.empty((rows, columns, 2), np.float32))
+        for tile in tiles(rows, columns, TILE, self.model.card.halo, CELL):
+            y0, y1, x0, x1 = tile.source
+            parts = luma[:, y0:y1, x0:x1], chroma[:, y0 // 2 : y1 // 2, x0 // 2 : x1 // 2]
+            made = self.model.run(*map(np.ascontiguousarray, parts), np.ascontiguousarray(quantiser[_cells((slice(y0, y1), slice(x0, x1)))]))
+            whole.luma[tile.place], whole.chroma[tile.place] = made[0][tile.inside], made[1][tile.inside]
+        return Restored(whole.luma[:height, :width], whole.chroma[:height, :width])
+
+
+def _cells(place: tuple[slice, slice]) -> tuple[slice, slice]:
+    """Return the cells of a place in pixels."""
+    down, across = (slice(side.start // CELL, side.stop // CELL) for side in place)
+    return down, across
+
+
+def _padded(picture: Floats, multiple: int) -> Floats:
+    """Extend a picture (H, W, ...) at the bottom and right by its last row and column up to a multiple."""
+    down, right = -picture.shape[0] % multiple, -picture.shape[1] % multiple
+    return np.pad(picture, ((0, down), (0, right), *((0, 0),) * (picture.ndim - 2)), mode="edge") if down or right else picture
+
+
+def _wide(cells: Floats, shape: tuple[int, ...]) -> Floats:
+    """Return cells as pixels (H, W)."""
+    return cells.repeat(CELL, 0)[: shape[0]].repeat(CELL, 1)[:, : shape[1]]
+
+
+def _luma_change(here: Recorded, change: Floats, lossy: NDArray[np.bool_], params: ShotParams) -> Floats:
+    """Return what a change of luma becomes by the switches.
+
+    Where no codec was at work it is all depth, and stays within half a step of the stored codes. Else depth alone stays within half a
+    step, and deblocking alone keeps to whole steps.
+    """
+    half = np.float32(here.step / 2)
+    within = np.clip(change, -half, half) if params.depth else np.zeros_like(change)
+    if not params.deblock:
+        return within
+    if not params.depth and here.step:
+        change = np.round(change / np.float32(here.step)) * np.float32(here.step)
+    return np.where(lossy, change, within)
+
+
+def _colour_change(here: Recorded, made: Floats, params: ShotParams) -> Floats:
+    """Return what a chroma made at luma's size changes; without the job `chroma`, or where it is stored finely, only its coarse part."""
+    height, width = here.luma.shape
+    change = made - larger(here.chroma, height, width)
+    if params.chroma and here.halved:
+        return change
+    return larger(smaller(change), height, width) if params.deblock or params.depth else np.zeros_like(change)
