@@ -23,6 +23,7 @@ from grainlayer.grain.synth import prepare, render
 from grainlayer.grain.texture import TextureMap
 from grainlayer.inference.neural import NeuralSynth
 from grainlayer.inference.remove import LevelEstimate, Remover, Strength, estimate_level
+from grainlayer.inference.restore import Restorer
 from grainlayer.inference.temporal import TemporalRemover
 from grainlayer.native import address, kernel, run_rows
 from grainlayer.params import GrainSource, LevelMode, ProfileSource, Quality, ShotParams, View
@@ -98,6 +99,16 @@ class Effect:
         if quality not in self._removers:
             self._removers[quality] = Remover(quality, self.device, self.model_id)
         return self._removers[quality]
+
+    @cached_property
+    def _restorers(self) -> dict[str, Restorer]:
+        return {}
+
+    def restorer(self, quality: str) -> Restorer:
+        """Return the restorer of a quality, loaded once. Raise ModelError or ParamError."""
+        if quality not in self._restorers:
+            self._restorers[quality] = Restorer(quality, self.device)
+        return self._restorers[quality]
 
     @cached_property
     def _temporal(self) -> TemporalRemover:

@@ -67,7 +67,7 @@ class Restored:
 
 def recorded_planes(planes: Planes, format: SampleFormat, tags: ColourTags, quantiser: Floats | None = None) -> Recorded:
     """Return a picture of a movie or still as a net sees it. Alpha is left out. Raise MediaError if the planes are not of the format."""
-    height = planes[0].shape[0]
+    height, width = planes[0].shape
     matrix = matrix_number(tags, height)
     if format.kind != "yuv" or matrix not in LUMA_WEIGHTS:
         numbers = scale(format, tags.full_range, BT709)
@@ -76,7 +76,7 @@ def recorded_planes(planes: Planes, format: SampleFormat, tags: ColourTags, quan
     numbers = scale(format, tags.full_range, matrix)
     luma = _normalised(planes[0], numbers.luma_offset, numbers.luma_range)
     pair = [_normalised(plane, numbers.chroma_offset, numbers.chroma_range) for plane in planes[1:3]]
-    colour = np.stack([upsample(plane, *luma.shape, format.chroma_shift, tags.chroma_location) for plane in pair], axis=2)
+    colour = np.stack([upsample(plane, height, width, format.chroma_shift, tags.chroma_location) for plane in pair], axis=2)
     plain = format.chroma_shift == HALVED and tags.chroma_location in (0, LEFT)
     chroma = np.stack(pair, axis=2) if plain else smaller(colour)
     step = 0.0 if format.floating else 1 / numbers.luma_range
@@ -95,7 +95,7 @@ def recorded_image(image: Image, matrix: int = BT709, quantiser: Floats | None =
     check_image("The picture", image)
     kr, kb = LUMA_WEIGHTS.get(matrix, LUMA_WEIGHTS[BT709])
     red, green, blue = image[:, :, 0], image[:, :, 1], image[:, :, 2]
-    luma = (green + np.float32(kr) * (red - green)) + np.float32(kb) * (blue - green)
+    luma = np.asarray((green + np.float32(kr) * (red - green)) + np.float32(kb) * (blue - green), np.float32)
     colour = np.empty((*luma.shape, 2), np.float32)
     colour[:, :, 0] = (blue - luma) * np.float32(1 / (2 - 2 * kb))
     colour[:, :, 1] = (red - luma) * np.float32(1 / (2 - 2 * kr))
@@ -142,8 +142,9 @@ class Restorer:
         """Return the quantiser that a luma (H, W) looks as if recorded with, QP / 64 by cell (ceil(H/8), ceil(W/8)); 0 for none."""
         model = load(find_model("quantiser-default", "quantiser"), self.device)
         padded = _padded(luma, CELL)
-        found = np.empty((padded.shape[0] // CELL, padded.shape[1] // CELL), np.float32)
-        for tile in tiles(*padded.shape, TILE, model.card.halo, CELL):
+        rows, columns = padded.shape
+        found = np.empty((rows // CELL, columns // CELL), np.float32)
+        for tile in tiles(rows, columns, TILE, model.card.halo, CELL):
             y0, y1, x0, x1 = tile.source
             part = model.run(np.ascontiguousarray(padded[y0:y1, x0:x1]))[0]
             found[_cells(tile.place)] = part[_cells(tile.inside)]
@@ -161,8 +162,9 @@ class Restorer:
         quantiser = self.estimate(here.luma) if here.quantiser is None else here.quantiser
         made = self._run(window, quantiser)
         lossy = _wide(quantiser, here.luma.shape) > 0
-        luma = here.luma + np.float32(params.restore) * _luma_change(here, made.luma - here.luma, lossy, params)
-        return Restored(luma, here.colour + np.float32(params.restore) * _colour_change(here, made.chroma, params))
+        luma = _luma_change(here, made.luma - here.luma, lossy, params)
+        colour = _colour_change(here, made.chroma, params)
+        return Restored(_added(here.luma, luma, params.restore), _added(here.colour, colour, params.restore))
 
     def _run(self, window: Sequence[Recorded], quantiser: Floats) -> Restored:
         """Return what the net makes of a window."""
@@ -176,10 +178,16 @@ class Restorer:
         whole = Restored(np.empty((rows, columns), np.float32), np.empty((rows, columns, 2), np.float32))
         for tile in tiles(rows, columns, TILE, self.model.card.halo, CELL):
             y0, y1, x0, x1 = tile.source
-            parts = luma[:, y0:y1, x0:x1], chroma[:, y0 // 2 : y1 // 2, x0 // 2 : x1 // 2]
-            made = self.model.run(*map(np.ascontiguousarray, parts), np.ascontiguousarray(quantiser[_cells((slice(y0, y1), slice(x0, x1)))]))
+            seen, tinted = luma[:, y0:y1, x0:x1], chroma[:, y0 // 2 : y1 // 2, x0 // 2 : x1 // 2]
+            told = quantiser[_cells((slice(y0, y1), slice(x0, x1)))]
+            made = self.model.run(np.ascontiguousarray(seen), np.ascontiguousarray(tinted), np.ascontiguousarray(told))
             whole.luma[tile.place], whole.chroma[tile.place] = made[0][tile.inside], made[1][tile.inside]
         return Restored(whole.luma[:height, :width], whole.chroma[:height, :width])
+
+
+def _added(given: Floats, change: Floats, share: float) -> Floats:
+    """Return what was given and a share of its change, which is lost."""
+    return np.add(given, change if share == 1 else np.multiply(change, share, out=change), out=change)
 
 
 def _cells(place: tuple[slice, slice]) -> tuple[slice, slice]:
