@@ -13,8 +13,19 @@ from grainlayer import __version__
 from grainlayer.cli_conform import conform_command
 from grainlayer.cli_deliver import deliver
 from grainlayer.cli_otio import otio
+from grainlayer.cli_restore import restore
 from grainlayer.errors import GrainlayerError
-from grainlayer.options import Command, ParamType, param_options, read_params, show
+from grainlayer.options import (
+    ParamType,
+    check_restore_first,
+    common,
+    param_options,
+    read_params,
+    read_range,
+    read_shots,
+    restore_first,
+    show,
+)
 from grainlayer.params import Effect as EffectName
 from grainlayer.params import Group, find
 
@@ -22,49 +33,12 @@ if TYPE_CHECKING:
     from grainlayer.jobs.layers import LayerSettings
 
 
-def common(command: Command) -> Command:
-    """Add the options that every command has."""
-    for option in (
-        click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout."),
-        click.option(
-            "--device", default="auto", show_default=True, help="Where networks run: auto, cpu, cuda, tensorrt, coreml, directml."
-        ),
-        click.option("--model", default=None, help="A removal model by its id; see `grainlayer models`."),
-        click.option(
-            "--fields", type=click.Choice(["refuse", "progressive"]), default="refuse", help="How interlaced material is treated."
-        ),
-        click.option("--shots", default=None, help="First frames of the shots, as 0,48,120; found by themselves otherwise."),
-    ):
-        command = option(command)
-    return command
-
-
-def read_shots(text: str | None) -> tuple[int, ...] | None:
-    """Return the first frames that --shots names."""
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise click.UsageError(f"--shots takes frame numbers separated by commas, as 0,48,120; got {text!r}.") from error
-
-
-def read_range(text: str | None) -> tuple[int, int] | None:
-    """Return --frames A-B, both included, as a half-open range."""
-    if text is None:
-        return None
-    first, _, last = text.partition("-")
-    if not first.isdigit() or (last and not last.isdigit()) or (last and int(last) < int(first)):
-        raise click.UsageError(f"--frames takes a range such as 24-47, or one frame; got {text!r}.")
-    return int(first), int(last or first) + 1
-
-
 def layer_settings(effect: EffectName, values: dict[str, Any]) -> LayerSettings:
     """Return the settings of `split`, `regrain` and `analyze` from all of a command's options."""
     from grainlayer.jobs.layers import LayerSettings
 
-    kept = {key: values.pop(key) for key in ("device", "model", "fields", "overwrite", "codec")}
+    check_restore_first(values)
+    kept = {key: values.pop(key) for key in ("device", "model", "fields", "overwrite", "codec", "restore_first")}
     return LayerSettings(shots=read_shots(values.pop("shots")), params=read_params(effect, values), **kept)
 
 
@@ -81,6 +55,7 @@ def cli() -> None:
 @click.option("--result", type=click.Path(path_type=Path), default=None, help="The picture with its grain re-graded.")
 @click.option("--codec", default=None, help="Codec of movies written: ffv1, prores, dnxhr, h264, h265, av1; by the suffix otherwise.")
 @param_options(EffectName.GRAIN_SPLIT, (Group.GENERAL, Group.REMOVAL, Group.GRAIN))
+@restore_first
 @common
 def split(source: Path, base: Path, grain: Path, result: Path | None, as_json: bool, **values: Any) -> None:
     """Write the layers of SOURCE: a movie, a still, or a sequence such as shot.%04d.exr."""
@@ -97,6 +72,7 @@ def split(source: Path, base: Path, grain: Path, result: Path | None, as_json: b
 @click.option("--bitrate", type=int, default=None, help="Bitrate of the base, kb/s, instead of --crf.")
 @click.option("--preset", default=None, help="Speed preset of the base's encoder.")
 @param_options(EffectName.GRAIN_SPLIT, (Group.GENERAL, Group.REMOVAL, Group.GRAIN))
+@restore_first
 @common
 def encode(
     source: Path, output: Path, base_codec: str, as_json: bool, crf: float | None, bitrate: int | None, preset: str | None, **values: Any
@@ -107,7 +83,8 @@ def encode(
 
     if crf is not None and bitrate is not None:
         raise click.UsageError("--crf and --bitrate exclude each other; give one of them.")
-    kept = {key: values.pop(key) for key in ("device", "model", "fields", "overwrite")}
+    check_restore_first(values)
+    kept = {key: values.pop(key) for key in ("device", "model", "fields", "overwrite", "restore_first")}
     shots = read_shots(values.pop("shots"))
     params = read_params(EffectName.GRAIN_SPLIT, values)
     settings = EncodeSettings(codec=base_codec, crf=crf, bitrate=bitrate, preset=preset, params=params, shots=shots, **kept)
@@ -164,7 +141,7 @@ def analyze(source: Path, output: Path, frames: str | None, plot: Path | None, a
     """Measure the grain of SOURCE and write its profile."""
     from grainlayer.jobs.inspect import analyze as run
 
-    settings = layer_settings(EffectName.GRAIN_SPLIT, values | {"codec": None})
+    settings = layer_settings(EffectName.GRAIN_SPLIT, values | {"codec": None, "restore_first": False})
     show(run(source, output, settings, read_range(frames), plot), as_json)
 
 
@@ -175,6 +152,7 @@ def analyze(source: Path, output: Path, frames: str | None, plot: Path | None, a
 @click.option("--codec", default=None, help="Codec of the movie written: ffv1, prores, dnxhr, h264, h265, av1; by the suffix otherwise.")
 @param_options(EffectName.GRAIN_SYNTH, (Group.GENERAL, Group.GRAIN))
 @click.option("--amount", "grain_amount", type=ParamType(find("grain_amount")), default=None, help="The same as --grain-amount.")
+@restore_first
 @common
 def regrain(source: Path, output: Path, profile_path: Path | None, as_json: bool, **values: Any) -> None:
     """Lay new grain on SOURCE: a stock's, or that of a profile."""
@@ -238,6 +216,7 @@ def doctor(device: str, as_json: bool) -> None:
 otio.add_command(conform_command)
 cli.add_command(otio)
 cli.add_command(deliver)
+cli.add_command(restore)
 
 
 def main() -> None:

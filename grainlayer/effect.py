@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from grainlayer.errors import ParamError
 from grainlayer.grain.analyze import Sample, measure_profile, split_samples
-from grainlayer.grain.look import GrainLook
+from grainlayer.grain.look import is_own_plain, look_of
 from grainlayer.grain.profile import STRENGTH_KNOTS, GrainProfile
 from grainlayer.grain.reshape import reshape_grain
 from grainlayer.grain.stocks import stock_profile
@@ -23,27 +24,25 @@ from grainlayer.grain.synth import prepare, render
 from grainlayer.grain.texture import TextureMap
 from grainlayer.inference.neural import NeuralSynth
 from grainlayer.inference.remove import LevelEstimate, Remover, Strength, estimate_level
-from grainlayer.inference.restore import Restorer
+from grainlayer.inference.restore import QUALITIES, Restorer
+from grainlayer.inference.shown import Shown, ShownRestorer
 from grainlayer.inference.temporal import TemporalRemover
 from grainlayer.native import address, kernel, run_rows
 from grainlayer.params import GrainSource, LevelMode, ProfileSource, Quality, ShotParams, View
 from grainlayer.picture.encoding import MODEL_WHITE, from_model, slope, to_model
+from grainlayer.picture.parts import LEAST_MEASURED, LEAST_SIDE, TooSmallError, box_of, middle_of
 from grainlayer.picture.textfiles import read_text
 from grainlayer.types import Encoding, Image, Layers, Window, check_window
 
 MADE_AGAIN = (GrainSource.RESYNTHESISED, GrainSource.NEURAL)
 """Sources whose grain is made from the shot's own profile, which must be measured."""
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-MEASURED = 512
-"""Side of the square in the middle of a picture on which its grain is measured where nothing else is known of it."""
-LEAST_SIDE, LEAST_MEASURED = 16, 64
-"""Pixels across the smallest part in which grain's strength, and all of its profile, can be measured."""
+SIGNED = (View.GRAIN, View.GRAIN_X4, View.DIFFERENCE)
+"""Views that show what is taken out, added or changed, around grey."""
+MOST_SUMMED = 3
+"""Layers that one picture is the sum of, at most."""
 LONGEST_PROFILE = 64_000
 """Bytes of a profile's file, at most; one that we write has 4 kB."""
-
-
-class TooSmallError(ParamError):
-    """A picture, or the part of it that is asked for, is too small for its grain to be measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +55,9 @@ class Request:
     texture  the shot's texture map, where there is one
     level    the strength told to the remover; None: from the profile, else estimated from the window
     scale    render scale, over 0 and at most 1: a proxy of half the height has 0.5
+    restores   whether this is Artifact Restore; else grain is removed and added
+    quantiser  (ceil(H/8), ceil(W/8)) QP / 64 by cell of 8x8 pixels, for Artifact Restore; None: estimated from the picture
+    marks      tell the window's pictures from all others, by place; what is known of a picture with a mark is kept
     """
 
     window: Window
@@ -65,6 +67,9 @@ class Request:
     texture: TextureMap | None = None
     level: Strength | None = None
     scale: float = 1.0
+    restores: bool = False
+    quantiser: NDArray[np.float32] | None = None
+    marks: Sequence[Hashable] | None = None
 
     @property
     def source(self) -> Image:
@@ -74,12 +79,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Weights:
-    """Say how layers add up: `offset` + base + grain + regrain, each times its number."""
+    """Say how layers add up: `offset` + base + grain + regrain, or + source + detail, each times its number."""
 
     base: float = 0.0
     grain: float = 0.0
     regrain: float = 0.0
     offset: float = 0.0
+    source: float = 0.0
+    detail: float = 0.0
 
 
 class Effect:
@@ -101,14 +108,18 @@ class Effect:
         return self._removers[quality]
 
     @cached_property
-    def _restorers(self) -> dict[str, Restorer]:
+    def _restorers(self) -> dict[str, ShownRestorer]:
         return {}
 
     def restorer(self, quality: str) -> Restorer:
         """Return the restorer of a quality, loaded once. Raise ModelError or ParamError."""
-        if quality not in self._restorers:
-            self._restorers[quality] = Restorer(quality, self.device)
-        return self._restorers[quality]
+        return self._shown_restorer(quality).restorer
+
+    def _shown_restorer(self, quality: str) -> ShownRestorer:
+        name = QUALITIES.get(quality, quality)
+        if name not in self._restorers:
+            self._restorers[name] = ShownRestorer(Restorer(quality, self.device))
+        return self._restorers[name]
 
     @cached_property
     def _temporal(self) -> TemporalRemover:
@@ -119,12 +130,14 @@ class Effect:
         return NeuralSynth(self.device)
 
     def layers(self, request: Request, told: Strength | None = None) -> Layers:
-        """Return base, grain and, where the grain asked for is not simply the shot's own, regrain.
+        """Return base, grain and, where the grain asked for is not simply the shot's own, regrain; of Artifact Restore the detail.
 
         `told` is what `level` gave for this request, where it has been asked. Raise ParamError, ModelError, MediaError.
         """
         check_window("The window", request.window)
         source = request.source
+        if request.restores:
+            return Layers(detail=self._detail(request) if restores(request.params) else np.zeros_like(source))
         base = self._base(request, source, told)
         grain = source - base
         return Layers(base=base, grain=grain, regrain=self.regrain(request, base, grain))
@@ -148,6 +161,24 @@ class Effect:
         if whole and request.profile is not None:
             return profile_level(request.profile, params.encoding)
         return estimate_level(to_model(params.encoding, request.source), self.device)
+
+    def quantiser(self, request: Request) -> NDArray[np.float32]:
+        """Return how coarsely the picture was quantised, QP / 64 by cell (ceil(H/8), ceil(W/8)): as the request says, or estimated.
+
+        On a proxy it is always an estimate: what was recorded lies on another grid. Raise ParamError, ModelError.
+        """
+        if request.quantiser is not None and request.scale == 1:
+            return request.quantiser
+        return self._shown_restorer(request.params.quality).quantiser(_shown(request))
+
+    def _detail(self, request: Request) -> Image:
+        """Return restored - source, whatever the parameter `restore`."""
+        params, shown = request.params, _shown(request)
+        change = self._shown_restorer(params.quality).change(shown, self.quantiser(request), params)
+        if params.encoding not in MODEL_WHITE:
+            return change
+        coded = shown.coded(shown.middle)
+        return from_model(params.encoding, coded + change) - from_model(params.encoding, coded)
 
     def _base(self, request: Request, source: Image, told: Strength | None) -> Image:
         """Return source - removal * n, n being the network's grain."""
@@ -214,6 +245,19 @@ class Effect:
         return view(request, self.layers(request))
 
 
+def _shown(request: Request) -> Shown:
+    """Return a request's window as restoration takes it; the codes of its middle picture are made once."""
+    window, encoding, middle = request.window, request.params.encoding, len(request.window) // 2
+    here = cache(lambda: to_model(encoding, window[middle]))
+    names = None if request.marks is None else [(mark, encoding, window.shape[1:]) for mark in request.marks]
+    return Shown(len(window), lambda place: here() if place == middle else to_model(encoding, window[place]), names, request.scale == 1)
+
+
+def restores(params: ShotParams) -> bool:
+    """Say whether Artifact Restore has anything to do at its full strength."""
+    return params.deblock or params.chroma or params.depth or params.deband > 0
+
+
 def profile_level(profile: GrainProfile, encoding: Encoding) -> LevelEstimate:
     """Return a profile's strength curve as the remover is told it: in the codes that the model sees."""
     seen = np.linspace(0, 1, STRENGTH_KNOTS, dtype=np.float32)
@@ -254,51 +298,6 @@ def remover_params(params: ShotParams) -> ShotParams:
     return replace(ShotParams(), quality=quality, encoding=params.encoding, level_mode=params.level_mode, level=params.level)
 
 
-def box_of(image: Image, params: ShotParams, least: int) -> Image:
-    """Return the part of a picture inside the parameters' box. Raise ParamError if it has fewer than `least` pixels a side."""
-    height, width = image.shape[:2]
-    top, left = round(params.box_y * height), round(params.box_x * width)
-    bottom = min(height, round((params.box_y + params.box_height) * height))
-    right = min(width, round((params.box_x + params.box_width) * width))
-    if bottom - top < least or right - left < least:
-        raise TooSmallError(
-            f"The box holds {max(right - left, 0)}x{max(bottom - top, 0)} pixels of this picture and must hold {least}x{least}; "
-            "enlarge it with box_width and box_height, or move it into the picture."
-        )
-    return np.ascontiguousarray(image[top:bottom, left:right])
-
-
-def middle_of(image: Image) -> Image:
-    """Return the square in the middle of a picture on which its grain is measured; all of a small picture."""
-    height, width = image.shape[:2]
-    top, left = max(0, height - MEASURED) // 2, max(0, width - MEASURED) // 2
-    return np.ascontiguousarray(image[top : top + MEASURED, left : left + MEASURED])
-
-
-def look_of(params: ShotParams) -> GrainLook:
-    """Return the look that a shot's parameters ask of its grain."""
-    return GrainLook(
-        amount=params.grain_amount,
-        size=params.grain_size,
-        softness=params.grain_softness,
-        saturation=params.grain_saturation,
-        red=params.grain_red,
-        green=params.grain_green,
-        blue=params.grain_blue,
-        shadows=params.grain_shadows,
-        mids=params.grain_mids,
-        highlights=params.grain_highlights,
-        hold=params.grain_hold,
-        seed=params.grain_seed,
-    )
-
-
-def is_own_plain(params: ShotParams) -> bool:
-    """Say whether the grain asked for is the shot's own, unchanged but for its amount."""
-    plain = GrainLook(amount=params.grain_amount, hold=params.grain_hold, seed=params.grain_seed)
-    return params.grain_source is GrainSource.OWN and look_of(params) == plain
-
-
 def weights(params: ShotParams, *, own: bool) -> Weights:
     """Return how the layers add up for the parameters' view; `own` says that there is no regrain layer."""
     grain, regrain = (params.grain_amount, 0.0) if own else (0.0, params.grain_amount)
@@ -315,20 +314,39 @@ def weights(params: ShotParams, *, own: bool) -> Weights:
             return Weights(base=1, grain=grain, regrain=regrain)
 
 
-def compose(layers: Layers, row: Weights, out: Image | None = None) -> Image:
-    """Return the weighted sum of layers, written into `out` if it is given. Never clips.
+def restoring_weights(params: ShotParams) -> Weights:
+    """Return how source and detail add up for the parameters' view: of Artifact Restore the base is the source restored in full."""
+    match params.view:
+        case View.BASE:
+            return Weights(source=1, detail=1)
+        case View.GRAIN:
+            return Weights(detail=1, offset=0.5)
+        case View.GRAIN_X4:
+            return Weights(detail=4, offset=0.5)
+        case View.DIFFERENCE:
+            return Weights(detail=params.restore, offset=0.5)
+        case _:
+            return Weights(source=1, detail=params.restore)
 
-    Raise ParamError if a layer that counts is missing.
+
+def compose(layers: Layers, row: Weights, out: Image | None = None, source: Image | None = None) -> Image:
+    """Return the weighted sum of layers, written into `out` if it is given, which may be the source's own memory. Never clips.
+
+    Raise ParamError if a layer that counts is missing, or there are more than three.
     """
-    parts = [
-        (weight, layer) for weight, layer in ((row.base, layers.base), (row.grain, layers.grain), (row.regrain, layers.regrain)) if weight
-    ]
-    if any(layer is None for _, layer in parts):
+    pairs = (
+        *((row.source, source), (row.base, layers.base), (row.grain, layers.grain)),
+        *((row.regrain, layers.regrain), (row.detail, layers.detail)),
+    )
+    parts = [(weight, layer) for weight, layer in pairs if weight]
+    if any(layer is None for _, layer in parts) or len(parts) > MOST_SUMMED:
         raise ParamError("A layer that the view needs was not rendered; ask for it and render again.")
     found = [(weight, np.ascontiguousarray(layer)) for weight, layer in parts if layer is not None]
-    like = found[0][1] if found else layers.base
+    like = next((layer for _, layer in pairs if layer is not None), None)
     if like is None:
         raise ParamError("No layer was rendered; ask for at least one.")
+    if out is not None:
+        found = [(weight, layer.copy() if np.may_share_memory(layer, out) else layer) for weight, layer in found]
     out = np.empty_like(like) if out is None else out
     _sum(found, row.offset, out)
     return out
@@ -337,16 +355,19 @@ def compose(layers: Layers, row: Weights, out: Image | None = None) -> Image:
 def _sum(parts: Sequence[tuple[float, Image]], offset: float, out: Image) -> None:
     """Write the sum of up to three weighted layers, in their order, then the offset."""
     call = kernel("grainlayer_compose", *[ctypes.c_void_p] * 4, *[ctypes.c_float] * 4, ctypes.c_int32, *[ctypes.c_int64] * 2)
-    spare = 3 - len(parts)
+    spare = MOST_SUMMED - len(parts)
     places = [address(layer) for _, layer in parts] + [None] * spare
     factors = [weight for weight, _ in parts] + [0.0] * spare
     target, row = address(out), out.shape[1] * 3
     run_rows(lambda first, end: call(target, *places, *factors, offset, len(parts), first * row, end * row), out.shape[0])
 
 
-def shows_source(params: ShotParams) -> bool:
-    """Say whether a view is the source itself, bit for bit, so that no layer need be rendered."""
-    return params.view in (View.RESULT, View.SPLIT, View.STATUS) and is_own_plain(params) and params.grain_amount == 1
+def shows_source(params: ShotParams, *, restoring: bool = False) -> bool:
+    """Say whether a view is the source itself, bit for bit, so that no layer need be rendered; `restoring`: of Artifact Restore."""
+    if restoring and not restores(params):
+        return params.view not in SIGNED
+    same = params.restore == 0 if restoring else is_own_plain(params) and params.grain_amount == 1
+    return same and params.view in (View.RESULT, View.SPLIT, View.STATUS)
 
 
 def view(request: Request, layers: Layers, out: Image | None = None) -> Image:
@@ -355,13 +376,14 @@ def view(request: Request, layers: Layers, out: Image | None = None) -> Image:
     Untouched parameters show the source itself, bit for bit.
     """
     params, source = request.params, request.source
-    if shows_source(params):
+    if shows_source(params, restoring=request.restores):
         out = np.empty_like(source) if out is None else out
         np.copyto(out, source)
         return out
     half = source.shape[1] // 2 if params.view is View.SPLIT else 0
     left = source[:, :half].copy() if half else None
-    picture = compose(layers, weights(params, own=layers.regrain is None), out)
+    row = restoring_weights(params) if request.restores else weights(params, own=layers.regrain is None)
+    picture = compose(layers, row, out, source if request.restores else None)
     if left is not None:
         picture[:, :half] = left
     return picture

@@ -1,4 +1,4 @@
-"""Turn the parameter table into command-line options, and print what was done."""
+"""Turn the parameter table into command-line options, read those that several commands have, and print what was done."""
 
 from __future__ import annotations
 
@@ -64,12 +64,63 @@ def _help(param: Param) -> str:
     return f"{param.hint} [{'; '.join(part for part in (span, f'default {shown}' if shown else '') if part)}]"
 
 
+def restore_first(command: Command) -> Command:
+    """Add --restore-first, and the parameters of the restoration."""
+    command = param_options(Effect.ARTIFACT_RESTORE, (Group.RESTORE,))(command)
+    return click.option("--restore-first", is_flag=True, help="Undo compression damage in SOURCE first; see `grainlayer restore`.")(command)
+
+
+def check_restore_first(values: Mapping[str, Any]) -> None:
+    """Raise UsageError for parameters of a restoration that does not take place."""
+    given = [param.flag for param in TABLE if param.group is Group.RESTORE and values.get(param.key) is not None]
+    if given and not values["restore_first"]:
+        raise click.UsageError(f"{given[0]} says how to restore SOURCE; add --restore-first, or leave it out.")
+
+
 def read_params(effect: Effect, values: Mapping[str, Any]) -> ShotParams:
     """Return an effect's parameters, with those given on the command line."""
     given = {key: value for key, value in values.items() if value is not None}
     for key in given:
         find(key)
     return replace(defaults_for(effect), **given)
+
+
+def common(command: Command) -> Command:
+    """Add the options that every command has."""
+    for option in (
+        click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout."),
+        click.option(
+            "--device", default="auto", show_default=True, help="Where networks run: auto, cpu, cuda, tensorrt, coreml, directml."
+        ),
+        click.option("--model", default=None, help="A model by its id; see `grainlayer models`."),
+        click.option(
+            "--fields", type=click.Choice(["refuse", "progressive"]), default="refuse", help="How interlaced material is treated."
+        ),
+        click.option("--shots", default=None, help="First frames of the shots, as 0,48,120; found by themselves otherwise."),
+    ):
+        command = option(command)
+    return command
+
+
+def read_shots(text: str | None) -> tuple[int, ...] | None:
+    """Return the first frames that --shots names."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise click.UsageError(f"--shots takes frame numbers separated by commas, as 0,48,120; got {text!r}.") from error
+
+
+def read_range(text: str | None) -> tuple[int, int] | None:
+    """Return --frames A-B, both included, as a half-open range."""
+    if text is None:
+        return None
+    first, _, last = text.partition("-")
+    if not first.isdigit() or (last and not last.isdigit()) or (last and int(last) < int(first)):
+        raise click.UsageError(f"--frames takes a range such as 24-47, or one frame; got {text!r}.")
+    return int(first), int(last or first) + 1
 
 
 def show(report: Mapping[str, Any], as_json: bool) -> None:

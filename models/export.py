@@ -25,7 +25,8 @@ from models.fast import FastNet
 from models.grow import read_removal
 from models.motion import FRAMES
 from models.nets import LevelNet, RemovalNet, gate
-from models.restorenet import QuantiserNet, RestoreNet
+from models.quantisernet import QuantiserNet
+from models.restorenet import RestoreNet
 from models.restoretrain import load_net as load_restoration
 from models.runfolder import read_state
 from models.synthnet import FIELDS, SPREADS, SynthNet

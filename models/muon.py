@@ -64,4 +64,5 @@ def optimisers(net: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
     inner = {name for name, p in net.named_parameters() if p.ndim == 4 and not name.startswith(("head", "tail", "filters"))}
     muon = [p for name, p in net.named_parameters() if name in inner]
     adam = [p for name, p in net.named_parameters() if name not in inner]
-    return [Muon(muon, rate), torch.optim.AdamW(adam, lr=rate, weight_decay=1e-4)]
+    inner: list[torch.optim.Optimizer] = [Muon(muon, rate)] if muon else []
+    return [*inner, torch.optim.AdamW(adam, lr=rate, weight_decay=1e-4)]

@@ -16,6 +16,9 @@ LUMA, COLOUR = (0.0013, 0.006, 9.5), (0.0035, 0.0035, 12.0)
 """Root mean square error of luma and of chroma, brought up by linear interpolation, of recordings: what rounding and siting leave, code
 value, what a QP of 22 adds to it, and how many QP double that. By `python -m models.restoreerrors CACHE`, rounded."""
 
+LEAST = 0.3
+"""Share of the typical error below which a crop's own error makes it count less."""
+
 
 def typical_error(quantiser: torch.Tensor, errors: tuple[float, float, float]) -> torch.Tensor:
     """Return the error to be expected, code value (N, 1, 1, 1), for QP / 64 by cell (N, 1, H/8, W/8), by LUMA or COLOUR."""
@@ -24,9 +27,14 @@ def typical_error(quantiser: torch.Tensor, errors: tuple[float, float, float]) -
     return torch.where(mean > 0, least + added * 2 ** ((mean - 22) / doubled), least)
 
 
-def charbonnier(error: torch.Tensor, width: float) -> torch.Tensor:
-    """Return the mean of a norm that is square up to `width` and grows like the error itself beyond."""
-    return (torch.sqrt(error**2 + width**2) - width).mean()
+def relative(made: torch.Tensor, given: torch.Tensor, true: torch.Tensor, least: torch.Tensor) -> torch.Tensor:
+    """Return the mean over crops (N, C, H, W) of the mean square error of what was made by that of what was given.
+
+    PSNR is a mean of its logarithm, so that all crops count alike: those of texture, where errors are great and little can be known of
+    them, and those of smooth parts. `least` (N, 1, 1, 1), code value: errors of crops far below it count less.
+    """
+    before, after = ((picture - true).square().mean((1, 2, 3)) for picture in (given, made))
+    return (after / (before + least.flatten().square())).mean()
 
 
 def as_given(batch: Batch) -> torch.Tensor:
@@ -48,17 +56,19 @@ def guess(goal: Goal, net: nn.Module, batch: Batch) -> torch.Tensor:
     return net(batch.luma) if goal == "quantiser" else net(whole(batch))
 
 
-def loss_of(goal: Goal, made: torch.Tensor, batch: Batch, width: float, chroma: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (loss, part of chroma). Errors count in units of the typical one of their quantiser, so that fine recordings count too.
+def loss_of(goal: Goal, made: torch.Tensor, batch: Batch, chroma: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (loss, part of chroma): `relative`, `chroma` being the weight of Cb and Cr; of the quantiser its mean absolute error, QP.
 
-    `width`: error, in these units, up to which the norm is square; `chroma`: weight of Cb and Cr. The loss of the quantiser is its mean
-    absolute error, QP.
+    Norms that grow like the error itself suit less: by them a net learns to add detail that costs PSNR.
     """
     if goal == "quantiser":
         return 64 * (made - batch.quantiser).abs().mean(), torch.zeros(())
-    error = made.float() - batch.truth
-    colour = charbonnier(error[:, 1:] / typical_error(batch.quantiser, COLOUR), width)
-    return charbonnier(error[:, :1] / typical_error(batch.quantiser, LUMA), width) + chroma * colour, colour.detach()
+    given, true = as_given(batch), batch.truth
+    luma, colour = (
+        relative(made[:, part], given[:, part], true[:, part], LEAST * typical_error(batch.quantiser, errors))
+        for part, errors in ((slice(1), LUMA), (slice(1, 3), COLOUR))
+    )
+    return luma + chroma * colour, colour.detach()
 
 
 def gains(goal: Goal, net: nn.Module, batches: list[Batch]) -> tuple[float, float]:

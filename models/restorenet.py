@@ -1,4 +1,4 @@
-"""Declare the networks of restoration: what undoes a recording in 8 bits and 4:2:0, and what tells how strongly it was quantised.
+"""Declare the networks of restoration: what undoes a recording in 8 bits and 4:2:0.
 
 Luma is 0..1 and chroma -0.5..0.5, normalised from video range. Chroma at half size is sited left: on every second luma sample of a line,
 between two lines. Pictures begin at the corner of a block of the codec, and H and W are multiples of 8.
@@ -124,41 +124,6 @@ def upsampled(chroma: torch.Tensor) -> torch.Tensor:
     for line in lines:
         phases += [line, 0.5 * (line + torch.cat((line[:, :, :, 1:], line[:, :, :, -1:]), 3))]
     return functional.pixel_shuffle(torch.stack(phases, 2).flatten(1, 2), 2)
-
-
-class QuantiserNet(nn.Module):
-    """Estimate the quantiser of a recording from its luma.
-
-    forward(luma (N, 1, H, W)) -> QP / 64 by cell of 8x8 pixels, (N, 1, H/8, W/8). Learned filters without response to a constant, which
-    stand on the codec's grid of 4x4 pixels; the logarithm of their response; then convolutions between blocks and between cells, wide
-    enough to tell a quantised picture from a soft one. 4.7 kMAC a pixel.
-    """
-
-    multiple_of = 8
-    halo = 128
-
-    def __init__(self, filters: int = 64, width: int = 64) -> None:
-        super().__init__()
-        self.filters = nn.Parameter(torch.randn(filters, 16, 3, 3) * 0.1)
-        self.blocks = nn.Sequential(nn.Conv2d(filters + 1, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 2, stride=2), nn.ReLU())
-        self.body = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=2, dilation=2),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=4, dilation=4),
-            nn.ReLU(),
-            nn.Conv2d(width, 1, 1),
-        )
-        nn.init.zeros_(self.body[-1].weight)
-        nn.init.constant_(self.body[-1].bias, 0.4)
-
-    def forward(self, luma: torch.Tensor) -> torch.Tensor:
-        balanced = self.filters - self.filters.mean((1, 2, 3), keepdim=True)
-        packed = functional.pad(functional.pixel_unshuffle(luma, 4), (1, 1, 1, 1), "replicate")
-        response = functional.conv2d(packed, balanced).float()
-        energy = 0.25 * torch.log(response**2 + 1e-6) + 1
-        return self.body(self.blocks(torch.cat((energy, functional.avg_pool2d(luma, 4)), 1)))
 
 
 def kmac_per_pixel(net: nn.Module, inputs: tuple[torch.Tensor, ...], pixels: int) -> float:

@@ -8,7 +8,8 @@ from typing import Literal
 
 from torch import nn
 
-from models.restorenet import QuantiserNet, RestoreNet, quality_net
+from models.quantisernet import QuantiserNet
+from models.restorenet import RestoreNet, quality_net
 from models.toflow import FRAMES, TaskFlow
 
 COUNTS = (1, 3, 5, 7)

@@ -19,7 +19,6 @@ import torch
 from torch import nn
 
 from models.data import data_root
-from models.losses import SHARP, SQUARE
 from models.muon import optimisers
 from models.restoredata import CASES, Batch, Septuplets, hold
 from models.restorelosses import gains, guess, loss_of
@@ -139,13 +138,12 @@ class Run:
     def one_step(self, material: Septuplets) -> tuple[float, float]:
         """Take one optimiser step and return (loss, part of chroma)."""
         args = self.args
-        square = self.step >= args.square * args.steps
         for net in (self.net, self.average):
             set_leak(net, args.leak if self.step < LEAKY * args.steps else 0.0)
         batch = self.draw(material)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.step < args.precise * args.steps):
             made = guess(self.task.goal, self.net, batch)
-        loss, colour = loss_of(self.task.goal, made.float(), batch, SQUARE if square else SHARP, args.chroma)
+        loss, colour = loss_of(self.task.goal, made.float(), batch, args.chroma)
         self._move(loss)
         self._average()
         self.step += 1
@@ -239,7 +237,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--size", type=int, default=64, help="pixels a side of a crop")
     parser.add_argument("--late", type=float, default=0.75, help="from this share of the steps on, crops are twice as wide")
-    parser.add_argument("--square", type=float, default=0.7, help="from this share of the steps on, great errors count by their square")
     parser.add_argument("--precise", type=float, default=0.85, help="from this share of the steps on, in single precision")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--chroma", type=float, default=0.3, help="weight of Cb and Cr beside Y")

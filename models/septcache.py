@@ -1,9 +1,11 @@
 """Keep septuplets on the disk: groups of successive pictures, each recorded in several ways, with their truth in 16 bits.
 
-A group is two files. NAME.bin holds, one after the other, the truth (F - 6, 3, H, W) of its frames 3 .. F - 4, which have three
+A group is three files. NAME.bin holds, one after the other, the truth (F - 6, 3, H, W) of its frames 3 .. F - 4, which have three
 neighbours on either side, as codes of 16 bits in video range (Y, Cb, Cr at 4:4:4), and then of each recording luma (F, H, W), chroma
-(F, 2, H/2, W/2) and QP by cell of 8x8 pixels (F, H/8, W/8), one byte each. NAME.json says what they are, and is written last, so
-that a group without it does not count. Files are mapped, not read: a crop costs what it holds.
+(F, 2, H/2, W/2) and QP by cell of 8x8 pixels (F, H/8, W/8), one byte each. NAME.motion holds of each recording and each of these
+middle frames the motion to it and its three neighbours on either side (recordings, F - 6, 7, H/8, W/8, 2), quarters of a pixel, 16
+bits. NAME.json says what they are, and is written last, so that a group without it does not count. Files are mapped, not read: a
+crop costs what it holds.
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from grainlayer.inference.motion import align, find_motions, pyramid
 from models.shell import reason
 from models.transcode import CELL, Floats, Recipe, Recording, from_codes, to_codes
 
 SIDES = 3
 """Neighbours on either side of a frame whose truth is kept: a septuplet is the frame and these."""
 LEAST = 2 * SIDES + 1
-CARD = "cache.json"
+CARD, MOTION = "cache.json", ".motion"
 TAUGHT, HELD = "taught", "held"
 
 
@@ -31,7 +34,7 @@ TAUGHT, HELD = "taught", "held"
 class Crop:
     """Hold what a net sees of a group, and the truth of its middle frame, float32.
 
-    luma (T, S, S) and chroma (T, 2, S/2, S/2)  of the recording, normalised
+    luma (T, S, S) and chroma (T, 2, S/2, S/2)  of the recording, normalised, moved to where the middle frame shows the same
     quantiser (S/8, S/8)                        QP / 64 of the middle frame
     truth (3, S, S)                             Y, Cb, Cr at 4:4:4, normalised
     """
@@ -88,18 +91,42 @@ class Group:
             place += int(np.prod(shape))
         return found
 
+    def motion(self, recording: int, middle: int) -> NDArray[np.int16]:
+        """Return the motion (7, H/8, W/8, 2) from a middle frame to it and its neighbours, quarters of a pixel, mapped."""
+        each = (LEAST, self.height // CELL, self.width // CELL, 2)
+        place = (recording * len(self.centres) + middle - SIDES) * int(np.prod(each)) * 2
+        return np.memmap(self.path.with_suffix(MOTION), np.int16, "r", place, each)
+
     def crop(self, recording: int, frames: Sequence[int], middle: int, place: tuple[int, int], size: tuple[int, int]) -> Crop:
         """Return a part of some frames, of which `middle` is to be restored; `place` (row, column) and `size` in pixels, multiples of 8."""
         (y, x), (rows, columns) = place, size
+        blocks = (y // CELL, (y + rows) // CELL, x // CELL, (x + columns) // CELL)
         luma, chroma, quantiser = self.parts(recording)
-        chosen = list(frames)
-        seen = luma[chosen, y : y + rows, x : x + columns]
-        colour = chroma[chosen, :, y // 2 : (y + rows) // 2, x // 2 : (x + columns) // 2]
+        motion = self.motion(recording, middle) if len(set(frames)) > 1 else None
+        seen: list[Floats] = []
+        for frame in frames:
+            planes = from_codes(luma[frame], 8, chroma=False), *from_codes(chroma[frame], 8, chroma=True)
+            if frame == middle or motion is None:
+                seen += [
+                    planes[0][y : y + rows, x : x + columns],
+                    *(p[y // 2 : (y + rows) // 2, x // 2 : (x + columns) // 2] for p in planes[1:]),
+                ]
+            else:
+                moved = motion[frame - middle + SIDES].astype(np.float32) / 4
+                seen += [align(plane, moved, blocks) for plane in planes]
         told = quantiser[middle, y // CELL : (y + rows) // CELL, x // CELL : (x + columns) // CELL]
         codes = self.truth()[middle - SIDES, :, y : y + rows, x : x + columns]
         true = np.concatenate([from_codes(codes[:1], 16, chroma=False), from_codes(codes[1:], 16, chroma=True)])
-        sight = from_codes(seen, 8, chroma=False), from_codes(colour, 8, chroma=True)
-        return Crop(*sight, told.astype(np.float32) / 64, true)
+        tinted = np.stack([np.stack(seen[place : place + 2]) for place in range(1, len(seen), 3)])
+        return Crop(np.stack(seen[::3]), tinted, told.astype(np.float32) / 64, true)
+
+
+def motions(luma: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """Return the motion (F - 6, 7, H/8, W/8, 2) from each middle frame of a recording (F, H, W) to it and its neighbours, quarters of a
+    pixel, as the runtime finds it."""
+    seen = [pyramid(from_codes(frame, 8, chroma=False)) for frame in luma]
+    found = [find_motions(seen[middle - SIDES : middle + SIDES + 1]) for middle in range(SIDES, len(luma) - SIDES)]
+    return np.round(4 * np.stack(found)).astype(np.int16)
 
 
 def write_group(path: Path, source: str, part: str, clip: Floats, recordings: Sequence[Recording]) -> None:
@@ -117,6 +144,8 @@ def write_group(path: Path, source: str, part: str, clip: Floats, recordings: Se
                 for plane in (one.luma, one.chroma, one.quantiser):
                     plane.tofile(stream)
         part_file.replace(path)
+        np.stack([motions(one.luma) for one in recordings]).tofile(part_file)
+        part_file.replace(path.with_suffix(MOTION))
         write_card(path.with_suffix(".json"), card)
     except OSError as error:
         part_file.unlink(missing_ok=True)
@@ -139,13 +168,15 @@ def read_groups(folder: Path) -> list[Group]:
 
 
 def _read(path: Path) -> Group:
-    remedy = "remove both, and python -m models.data septuplets makes them again"
+    remedy = "remove it, and python -m models.data septuplets makes them again"
     try:
         card = json.loads(path.read_text("utf-8"))
         group = Group(path.with_suffix(".bin"), **{**card, "recordings": tuple(card["recordings"])})
-        found = group.path.stat().st_size
+        found, moving = group.path.stat().st_size, group.path.with_suffix(MOTION).stat().st_size
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SystemExit(f"{path} or its .bin file is missing or damaged: {remedy}.") from error
+        raise SystemExit(f"{path} or one of its files is missing or damaged: {remedy}.") from error
+    if moving != 4 * LEAST * len(group.recordings) * len(group.centres) * (group.height // CELL) * (group.width // CELL):
+        raise SystemExit(f"{group.path.with_suffix(MOTION)} is not whole: {remedy}.")
     if found != group.bytes():
         raise SystemExit(f"{group.path} has {found} bytes, not {group.bytes()}: {remedy}.")
     return group

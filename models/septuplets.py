@@ -40,12 +40,17 @@ OTHER_MOVIES = frozenset((".webm", ".mxf", ".m4v", ".ts"))
 ONLY_EVALUATE = {"research_only", "check"}
 SHARES = {"clip": 4, "photograph": 16}
 """One source in so many is held out, at least one where there are two."""
-SMALLEST = 64
-"""Least width and height of a coded picture; smaller ones damage libx265."""
+SMALLEST, LARGE = 64, 160
+"""Least width and height of a coded picture, smaller ones damage libx265, and of one made half as large."""
 CHECKED = (22, 27, 32, 37)
 """QPs of the recordings of held-out groups, to which one of rounding alone is added."""
 FLAT, SOFT = 0.35, 0.25
 BLURS = 0.7, 4.0
+HALVED = 0.7
+"""Share of the groups made half as large, by the mean of 2x2 pixels: as sharp as pictures can be, after any motion. Of pictures that
+were only moved, interpolated, a net learns to make others soft."""
+NOISY, NOISE = 0.4, (0.3, 2.5)
+"""Share of the groups that are not soft with the noise of a camera, new in each picture, and its deviation, codes of 8 bits."""
 """Shares of the groups with the low contrast of LOG footage, and of those out of focus, without noise, where bit depth shows."""
 
 
@@ -148,6 +153,8 @@ def read_window(source: Source, plan: Plan, rng: np.random.Generator) -> Floats:
     start = int(rng.integers(first, last - frames + 1))
     with open_media(source.path) as reader:
         pictures = _pictures(reader, start, start + frames)
+    if rng.random() < HALVED and min(pictures[0].shape[1:]) >= 2 * LARGE:
+        pictures = [_halved(picture) for picture in pictures]
     height, width = (min(most, n // BLOCK * BLOCK) for most, n in zip((plan.height, plan.width), pictures[0].shape[1:], strict=True))
     if min(height, width) < SMALLEST:
         raise SystemExit(f"{source.path} is too small to make septuplets of, under {SMALLEST} pixels a side: take it out.")
@@ -173,10 +180,11 @@ def _halved(planes: Floats) -> Floats:
 def move_photograph(source: Source, plan: Plan, rng: np.random.Generator) -> Floats:
     """Return a photograph in motion (F, 3, S, S). Exits with a sentence where it is too small."""
     picture = read_rgb(source.path)
-    side = min(plan.height, plan.width, *(n // BLOCK * BLOCK for n in picture.shape[:2]))
+    times = 2 if rng.random() < HALVED and min(picture.shape[:2]) >= 2 * LARGE else 1
+    side = min(plan.height, plan.width, *(n // times // BLOCK * BLOCK for n in picture.shape[:2]))
     if side < SMALLEST:
         raise SystemExit(f"{source.path} is too small to make septuplets of, under {SMALLEST} pixels a side: take it out.")
-    shot = move([picture], rng, side, plan.frames)
+    shot = functional.avg_pool2d(move([picture], rng, times * side, plan.frames), times)
     return np.stack([to_planes(frame, BT709) for frame in shot.permute(0, 2, 3, 1).numpy()])
 
 
@@ -198,6 +206,12 @@ def flattened(clip: Floats, rng: np.random.Generator) -> Floats:
     return clip * gains + np.array([low, 0, 0], np.float32)[:, None, None]
 
 
+def noisy(clip: Floats, rng: np.random.Generator) -> Floats:
+    """Return a clip with a camera's noise, that of chroma half as strong."""
+    deviation = float(rng.uniform(*NOISE)) / 255 * np.array([1, 0.5, 0.5], np.float32)[:, None, None]
+    return clip + deviation * rng.standard_normal(clip.shape, np.float32)
+
+
 def recipes_of(part: str, count: int, rng: np.random.Generator, *, soft: bool) -> list[Recipe]:
     """Return how the recordings of a group are made: what is held out is always recorded alike, what is soft first by rounding alone."""
     if part == HELD:
@@ -211,7 +225,11 @@ def make_group(source: Source, number: int, plan: Plan, path: Path) -> str:
     rng = np.random.Generator(np.random.Philox(key=[plan.seed, (zlib.crc32(source.name.encode()) << 16) + number]))
     clip = read_window(source, plan, rng) if source.kind == "clip" else move_photograph(source, plan, rng)
     soft = bool(rng.random() < SOFT)
-    clip = flattened(blurred(clip, float(rng.uniform(*BLURS))) if soft else clip, rng)
+    if soft:
+        clip = blurred(clip, float(rng.uniform(*BLURS)))
+    elif rng.random() < NOISY:
+        clip = noisy(clip, rng)
+    clip = flattened(clip, rng)
     made = [record(clip, recipe) for recipe in recipes_of(source.part, plan.recordings, rng, soft=soft)]
     write_group(path, source.name, source.part, clip, made)
     shown = ", ".join(f"{one.recipe.kind} {one.recipe.quantiser or ''} {one.bits:.3f}".replace("  ", " ") for one in made)

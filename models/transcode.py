@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from grainlayer.picture.chroma import downsample
 from grainlayer.picture.decoding import read_planes
+from grainlayer.picture.quantiser import BLOCK as BLOCK
+from grainlayer.picture.quantiser import CELL, OPTION, told_quantiser
 from grainlayer.picture.samples import sample_format
 
 if TYPE_CHECKING:
@@ -47,8 +49,6 @@ STEP = 4
 """Change of the quantiser where a recording came out beyond BITS."""
 BY_TYPE = {"I": -3, "P": 0, "B": 2}
 """What x265 adds to its QP by the kind of picture, which its streams do not tell through FFmpeg."""
-CELL, BLOCK = 8, 16
-"""Sides of a quantiser map's cell and of H.264's macroblock, pixels."""
 LEFT = 1
 
 
@@ -209,21 +209,12 @@ def decode(movie: bytes, size: tuple[int, int]) -> tuple[list[Sequence[NDArray[A
     maps: list[Map] = []
     with av.open(io.BytesIO(movie)) as container:
         stream = container.streams.video[0]
-        stream.codec_context.options = {"export_side_data": "venc_params"}
+        stream.codec_context.options = dict(OPTION)
         stream.codec_context.thread_count = 1
         for picture in container.decode(stream):
             planes.append(read_planes(picture, format, size))
-            maps.append((PictureType(picture.pict_type).name, quantiser_map(picture)))
+            maps.append((PictureType(picture.pict_type).name, told_quantiser(picture)))
     return planes, maps
-
-
-def quantiser_map(picture: Any) -> Bytes | None:
-    """Return a decoded picture's QP by cell of 8x8 pixels (rows, columns), whole macroblocks, or None where the decoder tells none."""
-    side = picture.side_data.get("VIDEO_ENC_PARAMS")
-    if side is None or not side.nb_blocks:
-        return None
-    blocks = np.clip(side.qp_map(), 0, 255).astype(np.uint8)
-    return blocks.repeat(BLOCK // CELL, 0).repeat(BLOCK // CELL, 1)
 
 
 def _settled(found: Bytes | None, kind: str, recipe: Recipe, size: tuple[int, int]) -> Bytes:

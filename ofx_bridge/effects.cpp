@@ -10,9 +10,10 @@
 namespace grainlayer {
 namespace {
 
-constexpr int kReach = 2;
+constexpr int kTemporalReach = 2, kRestoreReach = 3;
 constexpr const char *kNeutralAtOne[] = {"grain_amount", "grain_size",    "grain_saturation", "grain_red",       "grain_green",
                                          "grain_blue",   "grain_shadows", "grain_mids",       "grain_highlights"};
+constexpr const char *kRestoring[] = {"deblock", "chroma", "depth", "deband"};
 
 std::atomic<ofx::Host *> given{nullptr};
 std::atomic<const Suites *> current{nullptr};
@@ -249,7 +250,7 @@ bool Instance::is_identity(const Values &values) const {
     if (values["view"] != int(View::Result) || values["follow"] != 0)
         return false;
     if (effect == 2)
-        return values["restore"] == 0;
+        return values["restore"] == 0 || std::ranges::all_of(kRestoring, [&](const char *key) { return values[key] == 0; });
     if (effect == 1)
         return values["grain_amount"] == 0 && values["removal"] == 0;
     return values["grain_source"] == 0 && values["grain_softness"] == 0 &&
@@ -259,9 +260,18 @@ bool Instance::is_identity(const Values &values) const {
 // Grain does, and what a sidecar says may; whether there is any may be keyed.
 bool Instance::varies_by_frame(const Values &values) const { return effect < 2 || values["follow"] != 0; }
 
-int Instance::reach(const Values &values) const {
-    const bool removes = effect == 2 || values["removal"] > 0 || values["follow"] != 0;
-    return removes && values["quality"] == kTemporal ? kReach : 0;
+// Restoration sees the picture at an end of the clip again for those beyond; removal sees them mirrored.
+std::vector<ofx::Time> Instance::window(ofx::Time time, const Values &values) const {
+    const ofx::RangeD range = frame_range(source, time);
+    const bool holds = effect == 2, removes = !holds && (values["removal"] > 0 || values["follow"] != 0);
+    const int reach = holds ? kRestoreReach : removes && values["quality"] == kTemporal ? kTemporalReach : 0;
+    std::vector<ofx::Time> times;
+    for (int step = -reach; step <= reach; ++step) {
+        const double at = time + step, held = std::min(std::max(at, range.min), range.max);
+        const double seen = holds ? held : 2 * held - at;
+        times.push_back(step == 0 || seen < range.min || seen > range.max ? time : seen);
+    }
+    return times;
 }
 
 ofx::ParamHandle Instance::param(const char *key) const {
@@ -293,16 +303,6 @@ ofx::RangeD frame_range(ofx::ImageClipHandle clip, ofx::Time time) {
     const double first = props.number(ofx::kImageEffectPropFrameRange, 0, time),
                  last = props.number(ofx::kImageEffectPropFrameRange, 1, time);
     return first <= last ? ofx::RangeD{first, last} : ofx::RangeD{time, time};
-}
-
-std::vector<ofx::Time> window_times(ofx::Time time, int reach, const ofx::RangeD &range) {
-    std::vector<ofx::Time> times;
-    for (int step = -reach; step <= reach; ++step) {
-        double at = time + step;
-        at = at < range.min ? 2 * range.min - at : at > range.max ? 2 * range.max - at : at;
-        times.push_back(at < range.min || at > range.max ? time : at);
-    }
-    return times;
 }
 
 } // namespace grainlayer

@@ -77,7 +77,7 @@ public:
     Values values(ofx::Time time) const;
     bool is_identity(const Values &values) const;
     bool varies_by_frame(const Values &values) const;
-    int reach(const Values &values) const; // pictures before and after that a render looks at
+    std::vector<ofx::Time> window(ofx::Time time, const Values &values) const; // of the pictures that a render looks at, `time` amid them
     ofx::ParamHandle param(const char *key) const;
     std::string text_at(ofx::ParamHandle param, ofx::Time time) const;
     void say(const std::string &sentence, const char *kind); // shown until `well`, once however often it is said
@@ -96,8 +96,6 @@ private:
 
 // The frames that a clip has at most; `time` alone where the host does not say.
 ofx::RangeD frame_range(ofx::ImageClipHandle clip, ofx::Time time);
-// Times of the pictures around `time`, mirrored at the ends of the range.
-std::vector<ofx::Time> window_times(ofx::Time time, int reach, const ofx::RangeD &range);
 
 ofx::Status render(Instance &instance, const Props &in, const Props &out);
 ofx::Status analyse(Instance &instance, ofx::Time time, double scale);

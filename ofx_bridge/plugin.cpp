@@ -56,7 +56,7 @@ ofx::Status identity(Instance &instance, const Props &in, const Props &out) {
 
 ofx::Status frames_needed(Instance &instance, const Props &in, const Props &out) {
     const double time = in.number(ofx::kPropTime);
-    const auto times = window_times(time, instance.reach(instance.values(time)), frame_range(instance.source, time));
+    const auto times = instance.window(time, instance.values(time));
     const auto [first, last] = std::ranges::minmax(times);
     const std::string name = std::string(ofx::kImageClipPropFrameRangePrefix) + ofx::kImageEffectSimpleSourceClipName;
     out.set(name.c_str(), first, 0);

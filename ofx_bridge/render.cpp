@@ -53,11 +53,13 @@ private:
 bool same_size(const Pixels &a, const Pixels &b) { return a.width() == b.width() && a.height() == b.height(); }
 
 // Returns the window of pictures. Where a neighbour is missing, or of another size, the window shrinks to what is there.
-std::vector<Lease> lend_window(const Instance &instance, const Pixels &middle, ofx::Time time, int reach) {
-    const auto times = window_times(time, reach, frame_range(instance.source, time));
+std::vector<Lease> lend_window(const Instance &instance, const Pixels &middle, const std::vector<ofx::Time> &times) {
+    const std::size_t reach = times.size() / 2;
     std::vector<Lease> window;
-    for (int step = 1; step <= reach; ++step) {
-        const HostImage before(instance.source, times[std::size_t(reach - step)]), after(instance.source, times[std::size_t(reach + step)]);
+    for (std::size_t step = 1; step <= reach; ++step) {
+        if (times[reach - step] == times[reach] && times[reach + step] == times[reach])
+            break; // nothing but the picture itself again
+        const HostImage before(instance.source, times[reach - step]), after(instance.source, times[reach + step]);
         if (!before || !after || !same_size(before, middle) || !same_size(after, middle))
             break;
         window.insert(window.begin(), lend(before));
@@ -163,7 +165,7 @@ std::string render_frame(const Instance &instance, const Frame &frame, const Hos
     job.width = source.width();
     job.height = source.height();
     job.scale = frame.scale;
-    job.pictures = lend_window(instance, source, frame.time, instance.reach(job.values));
+    job.pictures = lend_window(instance, source, instance.window(frame.time, job.values));
     const Answer answer = server::render(job, aborted);
     show_result(instance, frame, job, answer, source, output);
     return job.values["view"] == int(View::Status) ? "" : answer.note;

@@ -35,7 +35,7 @@ KILLED = ("removal", "removal_case_1", "restore-1")
 TIMED = "seconds"
 COMMON = ("--steps", STEPS, "--every", SHOWN)
 SEPTUPLETS = ("--photographs", 4, "--shots", 2, "--frames", 7, "--width", SIZE, "--height", SIZE, "--recordings", 2)
-RESTORED = ("--late", 1, "--square", 1, "--rate", 0.004, "--save", SAVED, "--validate", STEPS)
+RESTORED = ("--late", 1, "--rate", 0.004, "--save", SAVED, "--validate", STEPS)
 CROPS = {"toflow": ("--batch", 2, "--size", 16), "restore-quality": ("--batch", 4, "--size", 32)}
 """Batches of the slow nets; those of the others are 8 of 32 pixels."""
 OURS = ("--batch", 8, "--size", 32, "--late", 1, "--square", 1, "--widen", 0, "--rate", 0.01, "--save", SAVED, "--validate", STEPS)

@@ -43,7 +43,7 @@ _MUXERS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov"}
 _HELD = {
     ".mkv": ("av1", "hevc", "h264", "vvc", "prores", "ffv1"),
     ".mp4": ("av1", "hevc", "h264", "vvc", "ffv1"),
-    ".mov": ("hevc", "h264", "vvc", "prores"),
+    ".mov": ("hevc", "h264", "vvc", "prores", "dnxhd"),
 }
 _PLAIN_KEYS = frozenset(("title", "artist", "album", "comment", "copyright", "date", "description", "genre", "creation_time"))
 _RESCUE = 1 << 24

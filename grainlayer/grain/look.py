@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grainlayer.errors import ParamError
+from grainlayer.params import GrainSource, ShotParams
 
 RANGES: dict[str, tuple[float, float]] = {
     "amount": (0, 4),
@@ -89,3 +90,27 @@ def _check(key: str, value: object) -> None:
     fits = isinstance(value, int if key in WHOLE else int | float | np.floating) and not isinstance(value, bool)
     if not fits or not low <= value <= high:  # pyright: ignore[reportOperatorIssue]
         raise ParamError(f"{key} must be {kind} of {low}..{high}; got {value!r}.")
+
+
+def look_of(params: ShotParams) -> GrainLook:
+    """Return the look that a shot's parameters ask of its grain."""
+    return GrainLook(
+        amount=params.grain_amount,
+        size=params.grain_size,
+        softness=params.grain_softness,
+        saturation=params.grain_saturation,
+        red=params.grain_red,
+        green=params.grain_green,
+        blue=params.grain_blue,
+        shadows=params.grain_shadows,
+        mids=params.grain_mids,
+        highlights=params.grain_highlights,
+        hold=params.grain_hold,
+        seed=params.grain_seed,
+    )
+
+
+def is_own_plain(params: ShotParams) -> bool:
+    """Say whether the grain asked for is the shot's own, unchanged but for its amount."""
+    plain = GrainLook(amount=params.grain_amount, hold=params.grain_hold, seed=params.grain_seed)
+    return params.grain_source is GrainSource.OWN and look_of(params) == plain

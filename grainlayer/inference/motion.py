@@ -64,6 +64,24 @@ class FuseJob(ctypes.Structure):
     )
 
 
+class AlignJob(ctypes.Structure):
+    """Mirror GrainlayerAlign of native/motion.cpp: the same fields in the same order."""
+
+    _fields_ = (
+        ("there", ctypes.c_void_p),
+        ("motion", ctypes.c_void_p),
+        ("out", ctypes.c_void_p),
+        ("height", ctypes.c_int64),
+        ("width", ctypes.c_int64),
+        ("columns", ctypes.c_int64),
+        ("block", ctypes.c_int64),
+        ("top", ctypes.c_int64),
+        ("left", ctypes.c_int64),
+        ("right", ctypes.c_int64),
+        ("times", ctypes.c_float),
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Motion:
     """Hold by block the motion (rows, columns, 2), y and x in pixels, and the mean square difference that it leaves (rows, columns)."""
@@ -94,6 +112,53 @@ def find_motion(here: Sequence[Floats], there: Sequence[Floats]) -> Motion:
     for level in reversed(range(last)):
         found = _search(here[level], there[level], found.motion, fine=level == 0)
     return found
+
+
+def find_motions(window: Sequence[Sequence[Floats]]) -> Floats:
+    """Return the motion from the middle of a window to each of its pictures (T, rows, columns, 2), given as pyramids; its own is 0.
+
+    The next pictures are searched for in full, those behind them only near where the motion so far leads.
+    """
+    middle = len(window) // 2
+    here = window[middle]
+    rows, columns = _blocks(here[0])
+    found = np.zeros((len(window), rows, columns, 2), np.float32)
+    for way in (-1, 1):
+        for far in range(1, middle + 1):
+            place = middle + way * far
+            if window[place] is window[place - way] or np.array_equal(window[place][0], window[place - way][0]):
+                found[place] = found[place - way]
+                continue
+            steps = found[place - way] * np.float32(far / max(far - 1, 1))
+            found[place] = find_motion(here, window[place]).motion if far == 1 else _near(here, window[place], steps)
+    return found
+
+
+def _near(here: Sequence[Floats], there: Sequence[Floats], expected: Floats) -> Floats:
+    """Return the motion (rows, columns, 2) near an expected one."""
+    level = min(1, len(here) - 1)
+    guess = np.ascontiguousarray(expected[:: 2 << level, :: 2 << level]) / np.float32(2 << level)
+    while level:
+        guess, level = _search(here[level], there[level], guess, fine=False).motion, level - 1
+    return _search(here[0], there[0], guess, fine=True).motion
+
+
+def align(there: Floats, motion: Floats, blocks: tuple[int, int, int, int] | None = None) -> Floats:
+    """Return a plane (H, W) where the motion (rows, columns, 2) of another's blocks says that they lie in it, or a part of it.
+
+    The motion is by blocks of 8 of luma's pixels; a plane of half that size is moved half as far, by blocks of 4. Places are taken to the
+    nearest quarter of a sample, between which six taps of Lanczos' kernel interpolate. H and W are multiples of the block.
+    `blocks`: rows from and to, columns from and to, all without it.
+    """
+    top, bottom, left, right = blocks or (0, motion.shape[0], 0, motion.shape[1])
+    side = there.shape[0] // motion.shape[0]
+    out = np.empty(((bottom - top) * side, (right - left) * side), np.float32)
+    job = AlignJob(there=address(there), motion=address(motion), out=address(out))
+    job.height, job.width, job.columns, job.block, job.times = *there.shape, motion.shape[1], side, BLOCK / side
+    job.top, job.left, job.right = top, left, right
+    run = kernel("grainlayer_align", ctypes.POINTER(AlignJob), ctypes.c_int64, ctypes.c_int64)
+    run_rows(lambda first, end: run(ctypes.byref(job), top + first, top + end), bottom - top, least=16)
+    return out
 
 
 def _search(here: Floats, there: Floats, guess: Floats | None, *, fine: bool) -> Motion:

@@ -1,20 +1,23 @@
 """Undo what a camera or an encoder did to a picture: blocks and ringing, colour at half size, steps of 8 bits.
 
-A net of `restore` models sees a few successive pictures as they were recorded, in 4:2:0 with chroma sited left, and how coarsely the middle
-one was quantised; it gives that one's luma and its chroma at luma's size. Luma is 0..1 from black to white, chroma -0.5..0.5.
+A net of `restore` models sees a few successive pictures as they were recorded, in 4:2:0 with chroma sited left, those around the middle
+one moved to where it shows the same, and how coarsely that was quantised; it gives that one's luma and its chroma at luma's size. Luma is
+0..1 from black to white, chroma -0.5..0.5.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grainlayer.errors import ParamError
+from grainlayer.inference.motion import align, find_motions, pyramid
 from grainlayer.inference.registry import find_model
-from grainlayer.inference.runtime import Model, load
+from grainlayer.inference.runtime import Model, check_cancelled, load
 from grainlayer.params import ShotParams
 from grainlayer.picture.chroma import downsample, upsample
 from grainlayer.picture.planes import LUMA_WEIGHTS, Planes, matrix_number, scale, to_image
@@ -56,6 +59,17 @@ class Recorded:
     step: float = STEP
     quantiser: Floats | None = None
 
+    @cached_property
+    def planes(self) -> tuple[Floats, Floats, Floats]:
+        """Return Y, Cb and Cr, extended to whole cells."""
+        blue, red = (_padded(self.chroma[:, :, part], CELL // 2) for part in range(2))
+        return np.ascontiguousarray(_padded(self.luma, CELL)), np.ascontiguousarray(blue), np.ascontiguousarray(red)
+
+    @cached_property
+    def pyramid(self) -> list[Floats]:
+        """Return what motion is found on."""
+        return pyramid(self.planes[0])
+
 
 @dataclass(frozen=True, eq=False)
 class Restored:
@@ -96,10 +110,17 @@ def recorded_image(image: Image, matrix: int = BT709, quantiser: Floats | None =
     kr, kb = LUMA_WEIGHTS.get(matrix, LUMA_WEIGHTS[BT709])
     red, green, blue = image[:, :, 0], image[:, :, 1], image[:, :, 2]
     luma = np.asarray((green + np.float32(kr) * (red - green)) + np.float32(kb) * (blue - green), np.float32)
-    colour = np.empty((*luma.shape, 2), np.float32)
-    colour[:, :, 0] = (blue - luma) * np.float32(1 / (2 - 2 * kb))
-    colour[:, :, 1] = (red - luma) * np.float32(1 / (2 - 2 * kr))
+    colour = colour_of(image, luma, matrix)
     return Recorded(luma, smaller(colour), colour, True, STEP, quantiser)
+
+
+def colour_of(image: Image, luma: Floats, matrix: int = BT709) -> Floats:
+    """Return the chroma (H, W, 2) of a picture whose luma is known, at luma's size."""
+    kr, kb = LUMA_WEIGHTS.get(matrix, LUMA_WEIGHTS[BT709])
+    colour = np.empty((*luma.shape, 2), np.float32)
+    colour[:, :, 0] = (image[:, :, 2] - luma) * np.float32(1 / (2 - 2 * kb))
+    colour[:, :, 1] = (image[:, :, 0] - luma) * np.float32(1 / (2 - 2 * kr))
+    return colour
 
 
 def as_image(picture: Restored, matrix: int = BT709) -> Image:
@@ -169,8 +190,7 @@ class Restorer:
     def _run(self, window: Sequence[Recorded], quantiser: Floats) -> Restored:
         """Return what the net makes of a window."""
         height, width = window[0].luma.shape
-        luma = np.stack([_padded(one.luma, CELL) for one in window])
-        chroma = np.stack([_padded(one.chroma, CELL // 2) for one in window])
+        luma, chroma = aligned(window)
         rows, columns = luma.shape[1:]
         if rows * columns <= WHOLE:
             made = self.model.run(luma, chroma, quantiser)
@@ -183,6 +203,24 @@ class Restorer:
             made = self.model.run(np.ascontiguousarray(seen), np.ascontiguousarray(tinted), np.ascontiguousarray(told))
             whole.luma[tile.place], whole.chroma[tile.place] = made[0][tile.inside], made[1][tile.inside]
         return Restored(whole.luma[:height, :width], whole.chroma[:height, :width])
+
+
+def aligned(window: Sequence[Recorded]) -> tuple[Floats, Floats]:
+    """Return what a net sees of a window, luma (T, H, W) and chroma (T, H/2, W/2, 2) extended to whole cells: the pictures around the
+    middle one are moved, block by block, to where that shows the same."""
+    middle = len(window) // 2
+    here = window[middle]
+    rows, columns = here.planes[0].shape
+    luma = np.empty((len(window), rows, columns), np.float32)
+    chroma = np.empty((len(window), rows // 2, columns // 2, 2), np.float32)
+    motions = find_motions([one.pyramid for one in window]) if len(window) > 1 else None
+    for place, one in enumerate(window):
+        moved = one.planes
+        if motions is not None and one is not here:
+            check_cancelled()
+            moved = tuple(align(plane, motions[place]) for plane in moved)
+        luma[place], chroma[place, :, :, 0], chroma[place, :, :, 1] = moved
+    return luma, chroma
 
 
 def _added(given: Floats, change: Floats, share: float) -> Floats:

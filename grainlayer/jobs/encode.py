@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from grainlayer.errors import MediaError
 from grainlayer.grain.profile import no_grain
 from grainlayer.jobs.outputs import check_output
 from grainlayer.jobs.progress import Bar, progress
+from grainlayer.jobs.restorefirst import restored_source
 from grainlayer.jobs.resume import Workplace, fingerprint
 from grainlayer.jobs.shots import GainMeter, ShotGrain, find_shots, given_shots, measure_shot, plain_shot, shot_packet, windows
 from grainlayer.params import ProfileSource, ShotParams
@@ -29,7 +31,7 @@ from grainlayer.types import Image
 
 @dataclass(frozen=True)
 class EncodeSettings:
-    """Say how to encode. `shots` are the first frames of shots; None: found by the cut detector."""
+    """Say how to encode. `shots` are the first frames of shots; None: found by the cut detector. `restore_first`: see RestoredReader."""
 
     codec: str = "av1"
     crf: float | None = None
@@ -41,6 +43,7 @@ class EncodeSettings:
     shots: tuple[int, ...] | None = None
     fields: Fields = "refuse"
     overwrite: bool = False
+    restore_first: bool = False
 
 
 def encode(source: Path, out: Path, settings: EncodeSettings) -> dict[str, Any]:
@@ -49,7 +52,7 @@ def encode(source: Path, out: Path, settings: EncodeSettings) -> dict[str, Any]:
     began = time.monotonic()
     facts = asdict(settings) | {"params": settings.params.to_dict(), "overwrite": None}
     effect = Effect(settings.device, settings.model)
-    with open_media(source, fields=settings.fields) as reader:
+    with _opened(effect, source, out, settings) as reader:
         shots = given_shots(list(settings.shots), reader.count()) if settings.shots is not None else find_shots(reader)
         if not shots:
             raise MediaError(f"{source} holds no pictures; choose another file.")
@@ -61,6 +64,12 @@ def encode(source: Path, out: Path, settings: EncodeSettings) -> dict[str, Any]:
     assemble([work.segment(shot.start) for shot in done], data, out, like=info, audio_from=source, overwrite=settings.overwrite)
     work.remove()
     return _report(out, stream, data, time.monotonic() - began)
+
+
+def _opened(effect: Effect, source: Path, out: Path, settings: EncodeSettings) -> AbstractContextManager[Reader]:
+    if settings.restore_first:
+        return restored_source(effect, source, settings.params, settings.shots, settings.fields, out)
+    return open_media(source, fields=settings.fields)
 
 
 def _encode_shots(

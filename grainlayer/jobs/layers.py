@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from grainlayer.effect import MADE_AGAIN, Effect, Request, names_profile, view
 from grainlayer.errors import MediaError
 from grainlayer.jobs.outputs import check_output, open_output, target
 from grainlayer.jobs.progress import progress
+from grainlayer.jobs.restorefirst import restored_source
 from grainlayer.jobs.shots import ShotGrain, find_shots, given_shots, measure_shot, windows
 from grainlayer.params import ShotParams
 from grainlayer.picture.media import Fields, Frame, MediaInfo, Reader, Writer, open_media
@@ -29,7 +30,7 @@ FLOAT_NOTE = {"grainlayer": "signed grain; recombine with the base by Add"}
 
 @dataclass(frozen=True)
 class LayerSettings:
-    """Say how to split or regrain."""
+    """Say how to split or regrain. `restore_first`: see RestoredReader."""
 
     params: ShotParams = field(default_factory=ShotParams)
     device: str = "auto"
@@ -38,6 +39,7 @@ class LayerSettings:
     fields: Fields = "refuse"
     codec: str | None = None
     overwrite: bool = False
+    restore_first: bool = False
 
 
 @dataclass
@@ -116,30 +118,45 @@ def stored_planes(frame: Frame, source: Image, info: MediaInfo, target: SampleFo
     return frame.planes if target == info.format else from_image(source, target, info.tags, like=frame.planes)
 
 
+def opened(effect: Effect, source: Path, out: Path, settings: LayerSettings, *, again: bool = False) -> AbstractContextManager[Reader]:
+    """Open a source for the output `out`: as it is, or its pictures restored first. `again` says that it is read twice."""
+    if settings.restore_first:
+        return restored_source(effect, source, settings.params, settings.shots, settings.fields, out, forever=again)
+    return open_media(source, fields=settings.fields)
+
+
 def split(source: Path, base: Path, grain: Path, result: Path | None, settings: LayerSettings) -> dict[str, Any]:
-    """Write base, grain and optionally the re-graded result of `source`, then read them back and measure the recombination."""
+    """Write base, grain and optionally the re-graded result of `source`, then read them back and measure the recombination.
+
+    Where the source is restored first, that means: of the restored source.
+    """
     outs = [path for path in (base, grain, result) if path is not None]
     for path in outs:
         check_output(path, overwrite=settings.overwrite)
     began = time.monotonic()
     effect = Effect(settings.device, settings.model)
-    with open_media(source, fields=settings.fields) as reader, ExitStack() as stack:
-        info = reader.info
+    with opened(effect, source, base, settings, again=True) as reader:
         count = reader.count()
-        opened = [_open(stack, path, settings, info, source, index) for index, path in enumerate(outs)]
-        pair = LayerWriter(info, *opened[:2])
-        bar = stack.enter_context(progress("Splitting", count))
+        _write_layers(effect, reader, outs, settings)
+        error = recombination(reader, base, grain)
+    report: dict[str, Any] = {"base": str(base), "grain": str(grain), "result": str(result) if result else None, "frames": count}
+    return report | {"recombination": error, "seconds": round(time.monotonic() - began, 2)}
+
+
+def _write_layers(effect: Effect, reader: Reader, outs: list[Path], settings: LayerSettings) -> None:
+    """Write base, grain and, where there is a third output, the result."""
+    info = reader.info
+    with ExitStack() as stack:
+        writers = [_open(stack, path, settings, info, info.path, index) for index, path in enumerate(outs)]
+        pair = LayerWriter(info, *writers[:2])
+        bar = stack.enter_context(progress("Splitting", reader.count()))
         for frame, request, layers in rendered(effect, reader, settings):
             if layers.base is None:
                 continue
             pair.write(frame, request.source, layers.base)
-            if result is not None:
-                writer, form = opened[2]
+            for writer, form in writers[2:]:
                 writer.write(replace(frame, planes=from_image(view(request, layers), form, info.tags, like=frame.planes)))
             bar.step()
-    error = recombination(source, base, grain, settings)
-    report: dict[str, Any] = {"base": str(base), "grain": str(grain), "result": str(result) if result else None, "frames": count}
-    return report | {"recombination": error, "seconds": round(time.monotonic() - began, 2)}
 
 
 def _open(stack: ExitStack, path: Path, settings: LayerSettings, info: MediaInfo, source: Path, index: int) -> tuple[Writer, SampleFormat]:
@@ -150,20 +167,15 @@ def _open(stack: ExitStack, path: Path, settings: LayerSettings, info: MediaInfo
     return stack.enter_context(writer), form
 
 
-def recombination(source: Path, base: Path, grain: Path, settings: LayerSettings) -> dict[str, float]:
-    """Read base and grain back and return how far their sum is from the source, in steps of the base's format."""
-    error = Error()
-    with (
-        open_media(source, fields=settings.fields) as a,
-        open_media(base) as b,
-        open_media(grain) as c,
-        progress("Checking", a.count()) as bar,
-    ):
+def recombination(reader: Reader, base: Path, grain: Path) -> dict[str, float]:
+    """Read base and grain back and return how far their sum is from what was split, in steps of the base's format."""
+    error, info = Error(), reader.info
+    with open_media(base) as b, open_media(grain) as c, progress("Checking", reader.count()) as bar:
         stored = b.info.format
-        for original, lower, upper in zip(a.frames(), b.frames(), c.frames(), strict=True):
-            image = None if stored == a.info.format else to_image(original.planes, a.info.format, a.info.tags)
-            wanted = original.planes if image is None else stored_planes(original, image, a.info, stored)
-            again = join_planes(lower.planes, upper.planes, stored, a.info.tags)
+        for original, lower, upper in zip(reader.frames(), b.frames(), c.frames(), strict=True):
+            image = None if stored == info.format else to_image(original.planes, info.format, info.tags)
+            wanted = original.planes if image is None else stored_planes(original, image, info, stored)
+            again = join_planes(lower.planes, upper.planes, stored, info.tags)
             for left, right in zip(wanted, again, strict=True):
                 error.add(left, right, 1 / 1024 if stored.floating else 1.0)
             bar.step()
@@ -175,7 +187,7 @@ def regrain(source: Path, out: Path, settings: LayerSettings) -> dict[str, Any]:
     check_output(out, overwrite=settings.overwrite)
     began = time.monotonic()
     effect = Effect(settings.device, settings.model)
-    with open_media(source, fields=settings.fields) as reader, ExitStack() as stack:
+    with opened(effect, source, out, settings) as reader, ExitStack() as stack:
         info = reader.info
         count = reader.count()
         writer, form = open_output(out, info, codec=settings.codec, audio_from=source, overwrite=settings.overwrite)

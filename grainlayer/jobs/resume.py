@@ -7,11 +7,12 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from grainlayer.codec.stream import GrainShot, GrainStream, pack, unpack
 from grainlayer.errors import MediaError, StreamError
 from grainlayer.picture.media import is_sequence
+from grainlayer.picture.numbering import find_sequence
 
 
 def fingerprint(source: Path, settings: dict[str, Any]) -> str:
@@ -25,11 +26,8 @@ def fingerprint(source: Path, settings: dict[str, Any]) -> str:
 
 
 def _files(source: Path) -> list[Path]:
-    """Return the files behind a source: itself, or every file of the folder that holds a sequence."""
-    if not is_sequence(source):
-        return [source]
-    folder = source if source.is_dir() else source.parent
-    return sorted(path for path in folder.iterdir() if path.is_file())
+    """Return the files behind a source: itself, or those of its sequence. Raise MediaError for a sequence that lacks some."""
+    return list(find_sequence(source)[1].values()) if is_sequence(source) else [source]
 
 
 @dataclass(frozen=True)
@@ -37,11 +35,27 @@ class Workplace:
     """Own the hidden folder beside an output that holds finished shots until the whole is assembled."""
 
     folder: Path
+    WHOLE: ClassVar[str] = "whole"
+    """Name of the file that says that all parts are finished."""
+
+    @staticmethod
+    def at(out: Path) -> Path:
+        """Return where the folder of an output lies, whether it is there or not."""
+        return out.with_name(f".{out.name}.parts")
+
+    @staticmethod
+    def is_whole(out: Path, digest: str) -> bool:
+        """Say whether an earlier run of the same work had finished all parts of an output, and was moving them to their places."""
+        folder = Workplace.at(out)
+        try:
+            return (folder / Workplace.WHOLE).exists() and (folder / "settings").read_text() == digest
+        except OSError:
+            return False
 
     @staticmethod
     def open(out: Path, digest: str) -> Workplace:
         """Return the folder of an output; what another source or other settings left there is removed."""
-        folder = out.with_name(f".{out.name}.parts")
+        folder = Workplace.at(out)
         mark = folder / "settings"
         try:
             if folder.exists() and (not mark.exists() or mark.read_text() != digest):
@@ -55,6 +69,17 @@ class Workplace:
     def segment(self, start: int) -> Path:
         """Return the path of a shot's encoded base."""
         return self.folder / f"shot-{start:08d}.mkv"
+
+    def part(self, start: int, suffix: str) -> Path:
+        """Return the path of the part that begins at a frame, of an output that is no encode."""
+        return self.folder / f"part-{start:08d}{suffix}"
+
+    def mark_whole(self) -> None:
+        """Note that all parts are finished, so that moving them to their places can go on if it is interrupted."""
+        try:
+            (self.folder / self.WHOLE).touch()
+        except OSError as error:
+            raise MediaError(f"{self.folder} cannot be written ({error.strerror}); free some disk space and run again.") from error
 
     def _grain(self, start: int) -> Path:
         return self.folder / f"shot-{start:08d}.grain"

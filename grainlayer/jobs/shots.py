@@ -46,7 +46,9 @@ class ShotGrain:
 
 
 def find_shots(reader: Reader) -> list[tuple[int, int]]:
-    """Return the shots of a movie as (start, stop) frame indices, covering it without gaps."""
+    """Return the shots of a movie as (start, stop) frame indices, covering it without gaps: those that its reader knows, or found."""
+    if reader.shots:
+        return list(reader.shots)
     detector = CutDetector()
     count = 0
     with progress("Finding shots", reader.info.frames) as bar:

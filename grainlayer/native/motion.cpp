@@ -28,6 +28,16 @@ struct GrainlayerFuse {
     int32_t count;
 };
 
+// Mirrored by AlignJob. The plane is (height, width), multiples of `block`; beyond its border it is repeated.
+struct GrainlayerAlign {
+    const float* there;
+    const float* motion;                // (rows, columns, 2): y, x in samples of the plane times `times`
+    float* out;                         // blocks top.. and left..right - 1, `block` samples a side, rows of (right - left) * block
+    int64_t height, width, columns;
+    int64_t block, top, left, right;    // block: 8 or 4
+    float times;
+};
+
 namespace {
 
 constexpr int64_t kBlock = 8, kWindow = 16, kBefore = 4;
@@ -204,7 +214,55 @@ GRAINLAYER_INLINE void add_block(const GrainlayerFuse& job, int64_t row, int64_t
     }
 }
 
+// A block of a plane moved by the nearest quarter of a sample, written to `out`.
+template <int64_t side>
+GRAINLAYER_INLINE void aligned(const GrainlayerAlign& job, int64_t row, int64_t column, float* GRAINLAYER_RESTRICT out) {
+    constexpr int64_t tall = side + kTaps - 1;
+    const float* at = job.motion + 2 * (row * job.columns + column);
+    const int64_t qy = static_cast<int64_t>(std::floor(4 * at[0] / job.times + 0.5f)), qx = static_cast<int64_t>(std::floor(4 * at[1] / job.times + 0.5f));
+    const float *across = kLanczos[qx & 3], *down = kLanczos[qy & 3];
+    const int64_t y = row * side + (qy >> 2) - kFirst, x = column * side + (qx >> 2) - kFirst;
+    float held[tall * tall], rows[tall * side];
+    const float* from = job.there + y * job.width + x;
+    int64_t pitch = job.width;
+    if (y < 0 || x < 0 || y + tall > job.height || x + tall > job.width) {
+        for (int64_t r = 0; r < tall; ++r)
+            for (int64_t k = 0; k < tall; ++k)
+                held[r * tall + k] =
+                    job.there[std::clamp<int64_t>(y + r, 0, job.height - 1) * job.width + std::clamp<int64_t>(x + k, 0, job.width - 1)];
+        from = held;
+        pitch = tall;
+    }
+    for (int64_t r = 0; r < tall; ++r, from += pitch)
+        for (int64_t k = 0; k < side; ++k) {
+            const float left_half = across[0] * from[k] + across[1] * from[k + 1] + across[2] * from[k + 2];
+            rows[r * side + k] = left_half + (across[3] * from[k + 3] + across[4] * from[k + 4] + across[5] * from[k + 5]);
+        }
+    const int64_t line = (job.right - job.left) * side;
+    for (int64_t r = 0; r < side; ++r, out += line)
+        for (int64_t k = 0; k < side; ++k) {
+            const float* part = rows + r * side + k;
+            const float upper = down[0] * part[0] + down[1] * part[side] + down[2] * part[2 * side];
+            out[k] = upper + (down[3] * part[3 * side] + down[4] * part[4 * side] + down[5] * part[5 * side]);
+        }
+}
+
+template <int64_t side> GRAINLAYER_INLINE void align_rows(const GrainlayerAlign& job, int64_t first, int64_t end) {
+    const int64_t line = (job.right - job.left) * side;
+    for (int64_t row = first; row < end; ++row)
+        for (int64_t column = job.left; column < job.right; ++column)
+            aligned<side>(job, row, column, job.out + (row - job.top) * side * line + (column - job.left) * side);
+}
+
 } // namespace
+
+// Bring the block rows first..end of a plane where the motion says that they lie.
+extern "C" GRAINLAYER_EXPORT GRAINLAYER_CLONES void grainlayer_align(const GrainlayerAlign* job, int64_t first, int64_t end) {
+    if (job->block == 8)
+        align_rows<8>(*job, first, end);
+    else
+        align_rows<4>(*job, first, end);
+}
 
 // Search the block rows first..end.
 extern "C" GRAINLAYER_EXPORT GRAINLAYER_CLONES void grainlayer_motion(const GrainlayerMotion* job, int64_t first, int64_t end) {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -43,6 +43,7 @@ class Frame:
     pts       time of display in MediaInfo.time_base
     duration  in MediaInfo.time_base, 0 where unknown
     sidecar   what passes through untouched (an EXR's other channels and parts); hand it on to the writer
+    quantiser  QP / 64 by cell of 8x8 pixels (ceil(H/8), ceil(W/8)), where it was asked for and the decoder tells it
     """
 
     planes: tuple[Plane, ...]
@@ -50,6 +51,7 @@ class Frame:
     pts: int
     duration: int = 0
     sidecar: object | None = None
+    quantiser: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,13 @@ class MediaInfo:
 
 
 class Reader(ABC):
-    """Read frames; a context manager. Iterators are independent of each other."""
+    """Read frames; a context manager. Iterators are independent of each other.
+
+    shots  (start, stop) frames of the shots where the reader had to know them, covering it without gaps; else none
+    """
 
     info: MediaInfo
+    shots: Sequence[tuple[int, int]] = ()
 
     @abstractmethod
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
@@ -169,12 +175,15 @@ class Writer(ABC):
             raise
 
 
-def open_media(path: str | Path, fields: Fields = "refuse", rate: Fraction | None = None, player_grain: bool = True) -> Reader:
+def open_media(
+    path: str | Path, fields: Fields = "refuse", rate: Fraction | None = None, player_grain: bool = True, quantiser: bool = False
+) -> Reader:
     """Open a movie, one still, or a sequence: 'shot.%04d.exr', 'shot.####.exr', or a folder that holds one numbered sequence.
 
     fields  'progressive' reads interlaced movies as if each frame were one picture; 'refuse' raises MediaError for them
     rate    frames a second of a sequence whose files do not say; 24 without it
     player_grain  False leaves out the film grain that an AV1 stream asks its player to add
+    quantiser     True lets the frames of an H.264 movie tell how coarsely each block was quantised
     Raise MediaError, one sentence that names the path, for what cannot be read.
     """
     path = Path(path)
@@ -192,7 +201,7 @@ def open_media(path: str | Path, fields: Fields = "refuse", rate: Fraction | Non
         return open_still(path, rate)
     from grainlayer.picture.movies import open_movie
 
-    return open_movie(path, fields, player_grain)
+    return open_movie(path, fields, player_grain, quantiser)
 
 
 def is_sequence(path: str | Path) -> bool:

@@ -15,6 +15,7 @@ from grainlayer.picture.decoding import Damage, Decoder, open_container, packets
 from grainlayer.picture.media import Fields, Frame, MediaInfo, Reader, check_finite
 from grainlayer.picture.packets import ONE_FRAME_EACH, IndexBuilder, KeyPoint, PacketIndex, missing_bytes
 from grainlayer.picture.probing import describe, stated_duration
+from grainlayer.picture.quantiser import OPTION, TELLING, as_map, told_quantiser
 from grainlayer.picture.samples import sample_format
 
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ class _TooLate(Exception):
     """Decoding started behind the frame that was sought."""
 
 
-def open_movie(path: Path, fields: Fields = "refuse", player_grain: bool = True) -> Reader:
+def open_movie(path: Path, fields: Fields = "refuse", player_grain: bool = True, quantiser: bool = False) -> Reader:
     """Open a movie; see `open_media`."""
     options = {"err_detect": "explode"}
+    info, stored = describe(path)
     if not player_grain:
         options["export_side_data"] = "film_grain"
-    info, stored = describe(path)
+    elif quantiser and info.codec in TELLING:
+        options |= OPTION
     if info.interlaced and fields == "refuse":
         raise MediaError(f"{path} is interlaced; deinterlace it first, or add --fields progressive to treat each frame as one picture.")
     return MovieReader(info, stored, options)
@@ -52,6 +55,7 @@ class MovieReader(Reader):
         self._index: PacketIndex | None = None
         paired_fields = info.interlaced and info.codec in ("h264", "hevc", "mpeg2video")
         self._strict = info.codec in ONE_FRAME_EACH and not paired_fields
+        self._threads = "SLICE" if OPTION.items() <= options.items() else "AUTO"
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
         """Yield frames `start` to `stop`; see `Reader.frames`."""
@@ -114,7 +118,7 @@ class MovieReader(Reader):
         with open_container(self.info.path) as container:
             stream = picture_stream(self.info.path, container)
             stream.codec_context.options = self._options
-            stream.thread_type = "AUTO"
+            stream.thread_type = self._threads
             stream.thread_count = threads
             if key is not None:
                 container.seek(key.dts, stream=stream)
@@ -142,7 +146,9 @@ class MovieReader(Reader):
             )
         exact = self._strict and picture.pts is not None
         pts = picture.pts if exact and picture.pts is not None else info.frame_time(index)
-        frame = Frame(read_planes(picture, format, (info.width, info.height)), index, pts, picture.duration)
+        told = told_quantiser(picture, format.bits) if self._threads == "SLICE" else None
+        planes, quantiser = read_planes(picture, format, (info.width, info.height)), as_map(told, info.width, info.height)
+        frame = Frame(planes, index, pts, picture.duration, quantiser=quantiser)
         check_finite(info.path, frame)
         return frame
 

@@ -18,10 +18,11 @@ Key = tuple[Hashable, ...]
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """Hold layers with the peak level told to the remover, None where nothing was removed."""
+    """Hold layers with the peak level told to the remover, or the usual QP told to the restorer; None where neither was at work."""
 
     layers: Layers
-    level: float | None
+    level: float | None = None
+    quantiser: float | None = None
 
     @property
     def size(self) -> int:

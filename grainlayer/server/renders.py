@@ -6,20 +6,22 @@ import os
 import threading
 import time
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from grainlayer import __version__
 from grainlayer.editorial.journal import Journal
 from grainlayer.editorial.sidecars import Sidecars, followed
-from grainlayer.effect import LEAST_MEASURED, Effect, Request, TooSmallError, box_of, names_profile, shows_source, view, weights
+from grainlayer.effect import Effect, Request, names_profile, restores, shows_source, view
 from grainlayer.errors import ModelError, ParamError
 from grainlayer.grain.profile import GrainProfile
 from grainlayer.inference.remove import LevelEstimate, Strength, model_of
+from grainlayer.inference.restore import QUALITIES
 from grainlayer.inference.runtime import Cancel, device_in_use
 from grainlayer.params import Effect as EffectName
-from grainlayer.params import GrainSource, LevelMode, ProfileSource, Quality, ShotParams, View
+from grainlayer.params import GrainSource, LevelMode, ProfileSource, Quality, ShotParams, View, for_effect
+from grainlayer.picture.parts import LEAST_MEASURED, TooSmallError, box_of
 from grainlayer.server.failures import TooLarge
 from grainlayer.server.job import Job
 from grainlayer.server.layercache import Key, LayerCache, Made, physical_memory
@@ -28,20 +30,19 @@ from grainlayer.server.sessions import Session
 from grainlayer.server.wire import Outcome
 from grainlayer.types import Image, Window
 
-ONLY_SUMMED = {"view", "grain_amount", "shot_uid", "follow"}
+ONLY_SUMMED = {"view", "grain_amount", "restore", "shot_uid", "follow"}
 """Parameters on which no layer depends."""
 ONLY_MADE = {"grain_seed", "grain_hold"}
 """Parameters on which layers depend only where grain is synthesised."""
+RESTORING = tuple(param.key for param in for_effect(EffectName.ARTIFACT_RESTORE) if param.key not in ONLY_SUMMED)
+"""Parameters on which the layers of Artifact Restore depend."""
 COPIES = 8
 """Pictures that a render holds at once beside those that it is given, about."""
-SIGNED = (View.GRAIN, View.GRAIN_X4, View.DIFFERENCE)
-"""Views that show what is taken out or changed, around grey."""
 UNCHANGED = "nothing to change: the picture passes through"
 NO_SIDECAR = "follow is on, but there is no sidecar for this shot; write one with the script Import Parameters, or switch follow off."
 LARGEST_THUMBNAIL = 128
 """Pixels across a picture that is shown as it is where it is too small to be measured: hosts draw thumbnails of shots."""
 NOT_FINITE = "The picture holds values that are not numbers (NaN or Inf), and was left alone; mend it upstream of this effect."
-NO_RESTORER = "Artifact Restore has no model in this version yet; use Grain Split or Grain Synth, or update GrainLayer."
 
 
 @dataclass(eq=False)
@@ -133,24 +134,17 @@ class Renderer:
         self.journal.add(name, asked, job.frame, work.session.host)
         params, profile, warnings = self._followed(asked, name, job.frame)
         self.tally.add()
-        if name is EffectName.ARTIFACT_RESTORE:
-            _check_restore(params)
-            if params.view in SIGNED:
-                return Plan(params, None, tuple(warnings))
-            return Answer(Outcome.SOURCE, note=self._note(params, [UNCHANGED], warnings, removes=False))
-        if shows_source(params):
-            note = self._note(params, [UNCHANGED, "level not measured"], warnings)
-            return Answer(Outcome.SOURCE, note=note)
+        restoring = name is EffectName.ARTIFACT_RESTORE
+        if shows_source(params, restoring=restoring):
+            lines = [UNCHANGED] if restoring else [self._model(params), UNCHANGED, "level not measured"]
+            return Answer(Outcome.SOURCE, note=self._note(params, lines, warnings))
         _check_memory(job)
         return Plan(params, profile, tuple(warnings))
 
     def render(self, work: Work, plan: Plan) -> Answer:
         """Write the view into the job's `out`. Raise ParamError, ModelError, MediaError, Cancelled."""
         work.cancel.check()
-        params = plan.params
-        if EFFECTS[work.job.effect] is EffectName.ARTIFACT_RESTORE:
-            return _no_difference(work, plan)
-        request = Request(_window(work, params), work.job.frame, params, plan.profile, scale=work.job.scale)
+        params, request = plan.params, _request(work, plan)
         try:
             made, cached = self.cache.get(_key(work, request), lambda: self._make(request), work.cancel)
         except TooSmallError:
@@ -160,7 +154,9 @@ class Renderer:
         view(request, made.layers, work.out)
         work.cancel.check()
         origin = "layers from the cache" if cached else f"layers made in {work.microseconds / 1000:.0f} ms"
-        return Answer(Outcome.WRITTEN, cached, self._note(params, [origin, _level_words(request, made.level)], plan.warnings))
+        lines = _restored_lines(request, made.quantiser) if request.restores else [self._model(params)]
+        lines += [origin] if request.restores else [origin, _level_words(request, made.level)]
+        return Answer(Outcome.WRITTEN, cached, self._note(params, lines, plan.warnings))
 
     def _followed(self, params: ShotParams, effect: EffectName, frame: int) -> tuple[ShotParams, GrainProfile | None, list[str]]:
         """Return the values to render with, the shot's profile, and warnings."""
@@ -174,16 +170,30 @@ class Renderer:
     def _make(self, request: Request) -> Made:
         if not np.isfinite(request.window).all():
             raise ParamError(NOT_FINITE)
+        if request.restores:
+            return self._restore(request)
         level = self.effect.level(request) if request.params.removal > 0 else None
         return Made(self.effect.layers(request, level), None if level is None else _peak(level))
 
-    def _note(self, params: ShotParams, lines: list[str], warnings: Sequence[str], *, removes: bool = True) -> str:
-        """Return what is shown: all for the view Status, with the model if grain is removed; else warnings alone."""
+    def _restore(self, request: Request) -> Made:
+        if not restores(request.params):
+            return Made(self.effect.layers(request))
+        quantiser = self.effect.quantiser(request)
+        lossy = quantiser[quantiser > 0]
+        return Made(
+            self.effect.layers(replace(request, quantiser=quantiser)), quantiser=64 * float(np.median(lossy)) if lossy.size else 0.0
+        )
+
+    def _note(self, params: ShotParams, lines: list[str], warnings: Sequence[str]) -> str:
+        """Return what is shown: all for the view Status, else warnings alone."""
         if params.view is not View.STATUS:
             return "\n".join(warnings)
+        return "\n".join([f"GrainLayer {__version__} on {self.device}", *lines, *warnings])
+
+    def _model(self, params: ShotParams) -> str:
+        """Return which network takes the grain out, for the view Status."""
         beside = " with neighbouring frames" if params.quality is Quality.TEMPORAL else ""
-        named = [f"model {self.effect.model_id or model_of(params.quality)}{beside}"] if removes else []
-        return "\n".join([f"GrainLayer {__version__} on {self.device}", *named, *lines, *warnings])
+        return f"model {self.effect.model_id or model_of(params.quality)}{beside}"
 
     def analyse(self, work: Work) -> str:
         """Return the profile of the grain in the job's pictures, JSON. Raise ParamError, ModelError, Cancelled."""
@@ -194,22 +204,10 @@ class Renderer:
         return self.effect.measure(parts, params, job.height, job.scale).to_json()
 
 
-def _check_restore(params: ShotParams) -> None:
-    """Raise ModelError where Artifact Restore is to change anything: it has no model yet."""
-    if params.restore > 0 and (params.deblock or params.chroma or params.depth or params.deband > 0):
-        raise ModelError(NO_RESTORER)
-
-
-def _no_difference(work: Work, plan: Plan) -> Answer:
-    """Write what a signed view of an unchanged picture shows."""
-    if work.out is not None:
-        work.out[:] = weights(plan.params, own=True).offset
-    return Answer(Outcome.WRITTEN, note="\n".join(plan.warnings))
-
-
 def _check_memory(job: Job) -> None:
-    """Raise TooLarge if a picture can never fit."""
-    if job.bytes * (len(job.pictures) + COPIES) > physical_memory():
+    """Raise TooLarge if a picture can never fit; several are copied into one window."""
+    held = len(job.pictures) * (2 if len(job.pictures) > 1 else 1)
+    if job.bytes * (held + COPIES) > physical_memory():
         raise TooLarge(f"{job.width}x{job.height} pixels")
 
 
@@ -226,23 +224,39 @@ def _is_temporal(params: ShotParams) -> bool:
     return params.quality is Quality.TEMPORAL and params.removal > 0
 
 
-def _window(work: Work, params: ShotParams) -> Window:
+def _request(work: Work, plan: Plan) -> Request:
+    """Return what a job asks of the effect."""
+    job, params = work.job, plan.params
+    restoring = EFFECTS[job.effect] is EffectName.ARTIFACT_RESTORE
+    several = restores(params) if restoring else _is_temporal(params)
+    marks = _marks(job, several=several)
+    return Request(_window(work, several=several), job.frame, params, plan.profile, scale=job.scale, restores=restoring, marks=marks)
+
+
+def _window(work: Work, *, several: bool) -> Window:
     """Return the pictures that the render looks at, (T, H, W, 3): one of them is not copied."""
-    if _is_temporal(params) and len(work.pictures) > 1:
+    if several and len(work.pictures) > 1:
         return np.stack(work.pictures)
     return work.pictures[len(work.pictures) // 2][None]
+
+
+def _marks(job: Job, *, several: bool) -> tuple[bytes, ...]:
+    """Return the marks of these pictures."""
+    return tuple(picture.mark for picture in job.pictures) if several else (job.middle.mark,)
 
 
 def _key(work: Work, request: Request) -> Key:
     """Return all that a request's layers depend on."""
     job, params = work.job, request.params
-    marks = tuple(picture.mark for picture in job.pictures) if len(request.window) > 1 else (job.middle.mark,)
+    shown = (work.session.name, job.effect, request.marks, job.width, job.height, job.scale)
+    if request.restores:
+        return (*shown, *(getattr(params, key) for key in RESTORING))
     own = params.grain_source is GrainSource.OWN
     left_out = ONLY_SUMMED | ONLY_MADE if own else ONLY_SUMMED
     values: tuple[Hashable, ...] = tuple((key, value) for key, value in sorted(vars(params).items()) if key not in left_out)
     file = _stamp(params.profile_file) if params.profile is ProfileSource.FILE else None
     frame = None if own else job.frame
-    return (work.session.name, job.effect, marks, job.width, job.height, job.scale, frame, values, request.profile, file)
+    return (*shown, frame, values, request.profile, file)
 
 
 def _stamp(path: str) -> tuple[int, int] | None:
@@ -252,6 +266,15 @@ def _stamp(path: str) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return facts.st_mtime_ns, facts.st_size
+
+
+def _restored_lines(request: Request, quantiser: float | None) -> list[str]:
+    """Return the restoring network and how coarsely it takes the picture to be quantised, for the view Status."""
+    if quantiser is None:
+        return [UNCHANGED]
+    beside = " with neighbouring frames" if len(request.window) > 1 else ""
+    found = f"estimated QP {quantiser:.0f}" if quantiser else "no lossy compression found"
+    return [f"model {QUALITIES[request.params.quality]}{beside}", found]
 
 
 def _peak(level: Strength) -> float:

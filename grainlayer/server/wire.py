@@ -140,7 +140,11 @@ PICTURE_STRUCT = struct.Struct("<" + "".join(field.code for field in PICTURE))
 
 JOB = (
     Field("effect", "u32", "0 Grain Split, 1 Grain Synth, 2 Artifact Restore"),
-    Field("pictures", "u32", f"pictures in the tail, odd, 1 to {MOST_PICTURES}; the middle one is rendered"),
+    Field(
+        *("pictures", "u32"),
+        f"pictures in the tail, odd, 1 to {MOST_PICTURES}; the middle one is rendered. Artifact Restore looks at 7, the quality "
+        "temporal at 5; fewer do, and the last of a clip may stand in for those beyond",
+    ),
     Field("frame", "i64", "index of that picture in the source media"),
     Field("width", "u32", f"pixels, 1 to {LARGEST_SIDE}"),
     Field("height", "u32", f"pixels, 1 to {LARGEST_SIDE}"),

@@ -379,17 +379,6 @@ def test_status_is_drawn_into_the_picture(host: Host) -> None:
     assert not drawn[120:].any()
 
 
-def test_restore_says_what_it_lacks_and_shows_the_source(host: Host) -> None:
-    pictures = grainy()
-    prepare(host, RESTORE, pictures)
-    facts, out = host.render("a", 0, SIZE)
-    assert facts["status"] == 1
-    assert "has no model" in facts["persistent"]["text"]
-    np.testing.assert_array_equal(out, pictures[0])
-    host.send("set", "a", "restore", 0)
-    assert host.render("a", 0, SIZE)[0]["persistent"] is None
-
-
 def test_a_message_is_said_once_and_cleared_when_well(host: Host) -> None:
     pictures = grainy()
     prepare(host, SPLIT, pictures, profile="file", grain_source="resynthesised")

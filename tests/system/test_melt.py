@@ -220,9 +220,9 @@ def strengths(frames: Codes, source: Codes) -> Sequence[Any]:
     return [float(np.std(a.astype(np.float64) - b)) for a, b in zip(frames, source, strict=True)]
 
 
-def test_restore_and_a_missing_server_show_the_source(melt: Melt, served: Place) -> None:
+def test_restore_at_nothing_and_a_missing_server_show_the_source(melt: Melt, served: Place) -> None:
     source = read(melt.folder / "in.mkv")
-    assert apart(melt.render(IDS[2], {}), source) <= 1
+    assert apart(melt.render(IDS[2], {"restore": 0}), source) <= 1
     served.end()
     served.run("serve", "--stop")
     assert strengths(melt.render(SPLIT, {"view": "Base"}), source) == [0.0] * FRAMES

@@ -359,17 +359,52 @@ def test_a_result_may_be_written_over_its_source(client: Client) -> None:
     assert np.array_equal(client.shared(1, 1).image(64, 96), shown(params))
 
 
-def test_artifact_restore_says_that_it_cannot_yet(client: Client) -> None:
-    error = refused(client.render, RESTORER, [PICTURE], ShotParams())
-    assert error.code == Code.MODEL
-    assert "Artifact Restore" in str(error)
-    nothing = (ShotParams(restore=0.0), ShotParams(deblock=False, chroma=False, depth=False, deband=0.0))
-    assert [client.render(RESTORER, [PICTURE], params).outcome for params in nothing] == [Outcome.SOURCE] * 2
+def test_artifact_restore_looks_at_all_its_pictures_and_keeps_them(client: Client) -> None:
+    pictures = [np.ascontiguousarray(np.roll(PICTURE, 2 * index, 1)) for index in range(7)]
+    for turn, amount in enumerate((0.25, 1.0)):
+        params = ShotParams(restore=amount)
+        answer = client.render(RESTORER, pictures, params)
+        assert answer.cached == (turn > 0)
+        assert answer.picture is not None
+        assert np.array_equal(answer.picture, Effect("cpu").result(Request(np.stack(pictures), 0, params, restores=True)))
+    pictures[0] = np.ascontiguousarray(pictures[0][::-1])
+    assert not client.render(RESTORER, pictures, ShotParams()).cached
+    assert not client.render(RESTORER, pictures, ShotParams(deblock=False)).cached
+
+
+def test_the_status_of_artifact_restore(client: Client) -> None:
+    told = ShotParams(view=View.STATUS)
+    lines = client.render(RESTORER, [PICTURE] * 7, told).note.split("\n")
+    assert lines[1] == "model restore-default with neighbouring frames"
+    assert lines[2].startswith("estimated QP ") or lines[2] == "no lossy compression found"
+    assert lines[3].startswith("layers ")
+    lines = client.render(RESTORER, [PICTURE] * 7, replace(told, quality=Quality.REAL_TIME)).note.split("\n")
+    assert lines[1].startswith("model restore-")
+
+
+def test_artifact_restore_that_is_cancelled_stops(client: Client) -> None:
+    wide = np.tile(PICTURE, (8, 8, 1))
+    job = client.job(RESTORER, [wide] * 7, ShotParams())
+    client.channel.send(pack_job(Kind.RENDER, 77, job))
+    client.channel.send(pack(Kind.CANCEL, 77))
+    began = time.monotonic()
+    with pytest.raises(Refused) as caught:
+        client.answer()
+    assert caught.value.code == Code.CANCELLED
+    assert time.monotonic() - began < 5
+
+
+def test_artifact_restore_of_what_is_no_number_is_a_sentence(client: Client) -> None:
+    broken = PICTURE.copy()
+    broken[3, 4, 1] = np.nan
+    assert "NaN" in str(refused(client.render, RESTORER, [PICTURE, PICTURE, broken], ShotParams()))
 
 
 @pytest.mark.parametrize("name", View)
 def test_artifact_restore_at_nothing_shows_the_source_or_no_difference(client: Client, name: View) -> None:
-    answer = client.render(RESTORER, [PICTURE], ShotParams(restore=0.0, view=name))
+    answer = client.render(RESTORER, [PICTURE], ShotParams(deblock=False, chroma=False, depth=False, deband=0.0, view=name))
+    if name in (View.RESULT, View.SPLIT):
+        assert client.render(RESTORER, [PICTURE], ShotParams(restore=0.0, view=name)).outcome is Outcome.SOURCE
     if name in (View.GRAIN, View.GRAIN_X4, View.DIFFERENCE):
         assert answer.picture is not None
         assert np.array_equal(answer.picture, np.full_like(PICTURE, 0.5))

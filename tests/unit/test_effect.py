@@ -133,10 +133,17 @@ WEIGHTS = st.sampled_from((0.0, 1.0, 0.5, -1.0, 1 / 3, 4.0, 1e-30))
 def test_the_kernel_sums_as_its_twin_bit_for_bit(row: Weights, height: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     parts = [rng.normal(0, 1, (height, width, 3)).astype(np.float32) for _ in range(3)]
-    layers = Layers(base=parts[0], grain=parts[1], regrain=parts[2])
     out = np.full_like(parts[0], 7)
-    assert compose(layers, row, out) is out
-    assert out.tobytes() == compose_slowly(layers, row).tobytes() == compose(layers, row).tobytes()
+    restoring = Weights(source=row.base, detail=row.grain, offset=row.offset)
+    for layers, weights, source in (
+        (Layers(base=parts[0], grain=parts[1], regrain=parts[2]), row, None),
+        (Layers(detail=parts[1]), restoring, parts[0]),
+    ):
+        assert compose(layers, weights, out, source) is out
+        slowly = compose_slowly(Layers(base=parts[0], grain=parts[1], regrain=parts[2]), row if source is None else replace(row, regrain=0))
+        assert out.tobytes() == slowly.tobytes() == compose(layers, weights, None, source).tobytes()
+    over = parts[0].copy()
+    assert compose(Layers(detail=parts[1]), restoring, over, over).tobytes() == out.tobytes()
 
 
 def level_of(effect: Effect, request: Request) -> float:
@@ -207,10 +214,10 @@ def test_a_view_may_be_written_over_its_source(effect: Effect) -> None:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(shot_params())
-def test_any_parameters_render_or_say_why_not(params: ShotParams) -> None:
+@given(shot_params(), st.booleans())
+def test_any_parameters_render_or_say_why_not(params: ShotParams, restoring: bool) -> None:
     params = replace(params, quality="default", profile_data="", profile_file="")
-    request = Request(picture(16, 24)[None], 3, params, PROFILE)
+    request = Request(picture(16, 24)[None], 3, params, PROFILE, restores=restoring, quantiser=np.full((2, 3), 0.5, np.float32))
     sentence = ""
     try:
         shown = view(request, Effect("cpu").layers(request))

@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install '
 
 from grainlayer.picture.chroma import upsample
 from models import export
-from models.restorenet import CELL, QuantiserNet, RestoreNet, kmac_per_pixel, quality_net, upsampled, within_cell
+from models.quantisernet import QuantiserNet
+from models.restorenet import CELL, RestoreNet, kmac_per_pixel, quality_net, upsampled, within_cell
 from models.toflow import TaskFlow, warp
 
 

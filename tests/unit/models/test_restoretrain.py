@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="training needs torch: pip install '
 
 from models import export, restoredata, septuplets, train
 from models.restoredata import Septuplets, hold, together, turned
-from models.restorelosses import as_given, gains, loss_of, typical_error, whole
+from models.restorelosses import LUMA, as_given, gains, loss_of, typical_error, whole
 from models.restorenet import RestoreNet
 from models.restoretasks import TASKS
 from models.restoretrain import load_net
@@ -85,13 +85,15 @@ def test_a_crop_upside_down_keeps_its_siting(cache: Path) -> None:
 
 
 def test_fine_recordings_count_as_much_as_coarse_ones(cache: Path) -> None:
-    values = typical_error(torch.tensor([0.0, 22 / 64, 37 / 64]).reshape(3, 1, 1, 1)).flatten()
-    assert torch.allclose(values, torch.tensor([0.0013, 0.007, 0.0183]), atol=2e-4)
-    batch = hold(cache, 1)["qp37"][0]
-    right, colour = loss_of("restore", batch.truth, batch, 1.0, 0.3)
-    wrong, _ = loss_of("restore", as_given(batch), batch, 1.0, 0.3)
-    assert float(right) == 0 == float(colour) and wrong > 0
-    assert loss_of("quantiser", batch.quantiser + 1 / 64, batch, 1.0, 0.3)[0] == pytest.approx(1, abs=1e-3)
+    values = typical_error(torch.tensor([0.0, 22 / 64, 37 / 64]).reshape(3, 1, 1, 1), LUMA).flatten()
+    assert torch.allclose(values, torch.tensor([0.0013, 0.0073, 0.0192]), atol=2e-4)
+    for name in ("qp22", "qp37"):
+        batch = hold(cache, 1)[name][0]
+        right, colour = loss_of("restore", batch.truth, batch, 0.3)
+        same, _ = loss_of("restore", as_given(batch), batch, 0.0)
+        half, _ = loss_of("restore", 0.5 * (as_given(batch) + batch.truth), batch, 0.0)
+        assert float(right) == 0 == float(colour) and 0.5 < same < 1 and half == pytest.approx(float(same) / 4)
+    assert loss_of("quantiser", batch.quantiser + 1 / 64, batch, 0.3)[0] == pytest.approx(1, abs=1e-3)
 
 
 def test_a_net_that_changes_nothing_gains_nothing(cache: Path) -> None:
@@ -160,7 +162,7 @@ def test_wrong_options_give_a_sentence(cache: Path, tmp_path: Path, given: tuple
 
 def test_a_cache_of_one_source_cannot_check(cache: Path, tmp_path: Path) -> None:
     name = next(group for group in read_groups(cache) if group.part == "taught").path
-    for suffix in (".bin", ".json"):
+    for suffix in (".bin", ".motion", ".json"):
         (tmp_path / f"one{suffix}").write_bytes(name.with_suffix(suffix).read_bytes())
     assert "no septuplets to check on" in refusal(tmp_path, tmp_path / "run")
     teach(tmp_path, tmp_path / "run", "restore-1", "--validate", 0)
