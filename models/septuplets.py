@@ -49,6 +49,9 @@ BLURS = 0.7, 4.0
 HALVED = 0.7
 """Share of the groups made half as large, by the mean of 2x2 pixels: as sharp as pictures can be, after any motion. Of pictures that
 were only moved, interpolated, a net learns to make others soft."""
+FLUTTERING, SHAKEN = 0.25, 0.35
+"""Shares of the photographs' shots in which parts move for themselves, as leaves do, and in which the camera shakes, so that some
+pictures are blurred by its motion and others not: what neighbours show must not be trusted blindly."""
 NOISY, NOISE = 0.4, (0.3, 2.5)
 """Share of the groups that are not soft with the noise of a camera, new in each picture, and its deviation, codes of 8 bits."""
 """Shares of the groups with the low contrast of LOG footage, and of those out of focus, without noise, where bit depth shows."""
@@ -184,8 +187,50 @@ def move_photograph(source: Source, plan: Plan, rng: np.random.Generator) -> Flo
     side = min(plan.height, plan.width, *(n // times // BLOCK * BLOCK for n in picture.shape[:2]))
     if side < SMALLEST:
         raise SystemExit(f"{source.path} is too small to make septuplets of, under {SMALLEST} pixels a side: take it out.")
-    shot = functional.avg_pool2d(move([picture], rng, times * side, plan.frames), times)
+    shot = move([picture], rng, times * side, plan.frames)
+    if rng.random() < FLUTTERING:
+        shot = fluttering(shot, rng)
+    if rng.random() < SHAKEN:
+        shot = shaken(shot, rng)
+    shot = functional.avg_pool2d(shot, times)
     return np.stack([to_planes(frame, BT709) for frame in shot.permute(0, 2, 3, 1).numpy()])
+
+
+def fluttering(shot: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Return pictures (F, 3, H, W) each of whose parts, 8 to 32 pixels wide, moved by a pixel or so for itself."""
+    frames, _, height, width = shot.shape
+    wide = float(rng.uniform(8, 32))
+    size = (frames, 2, int(height / wide) + 2, int(width / wide) + 2)
+    coarse = torch.from_numpy(float(rng.uniform(0.2, 1.5)) * rng.standard_normal(size, np.float32))
+    steps = functional.interpolate(coarse, (height, width), mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
+    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    places = (torch.stack((x, y), 2) + steps) * torch.tensor([2 / width, 2 / height]) - 1
+    return functional.grid_sample(shot, places, "bicubic", "reflection", align_corners=False).clamp(0, 1)
+
+
+def shaken(shot: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Return pictures (F, 3, H, W) blurred along a line, each by a length of its own, some pixels at most."""
+    angle, length = float(rng.uniform(0, np.pi)), float(rng.uniform(1, 6))
+    reach = 6
+    made: list[torch.Tensor] = []
+    for picture in shot:
+        weights = line(angle + 0.3 * float(rng.standard_normal()), min(2.0 * reach, length * abs(float(rng.standard_normal()))), reach)
+        wide = functional.pad(picture[:, None], (reach,) * 4, "reflect")
+        made.append(functional.conv2d(wide, weights[None, None])[:, 0])
+    return torch.stack(made)
+
+
+def line(angle: float, length: float, reach: int) -> torch.Tensor:
+    """Return the weights (2 reach + 1, 2 reach + 1) of a mean along a line through the middle, `length` pixels long."""
+    along = np.linspace(-0.5, 0.5, 65) * length
+    y, x = reach + along * np.sin(angle), reach + along * np.cos(angle)
+    top, left = np.floor(y).astype(int), np.floor(x).astype(int)
+    weights = np.zeros((2 * reach + 3,) * 2, np.float32)
+    for down in (0, 1):
+        for right in (0, 1):
+            share = np.abs(1 - down - (y - top)) * np.abs(1 - right - (x - left))
+            np.add.at(weights, (top + down, left + right), share / 65)
+    return torch.from_numpy(weights[: 2 * reach + 1, : 2 * reach + 1] / weights[: 2 * reach + 1, : 2 * reach + 1].sum())
 
 
 def blurred(clip: Floats, radius: float) -> Floats:

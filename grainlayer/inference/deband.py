@@ -25,6 +25,8 @@ from grainlayer.native import address, kernel, run_rows
 
 Floats = NDArray[np.float32]
 
+RESTORED = 0.25
+"""What the excess of differences may be in a restored picture, over that in a recorded one: its noise is not that of rounding."""
 CELL = 8
 """Pixels across a cell of the limits."""
 SMALLEST = 16
@@ -130,10 +132,10 @@ def deband(
     """Return luma (H, W), 0..1 from black to white, and chroma (H, W, 2), -0.5..0.5, without bands.
 
     quantiser (ceil(H/8), ceil(W/8)) is QP / 64 by cell, 0 where no codec was at work; `step` that of the recorded luma's codes, and
-    `source` the recorded luma (H, W): its grain is left alone too, and if no codec was at work the result keeps within half a step of it. `strength` is
-    0..1; 0 returns what was given, less than 0.5 makes a part of the change, and more allows for higher stairs where a codec was at
-    work and for more noise on them. Never clips; around samples that are no numbers
-    luma is left as it is. Raise ParamError on a wrong shape.
+    `source` the recorded luma (H, W), None if luma is that itself: its grain is left alone too, and if no codec was at work the result
+    keeps within half a step of it. `strength` is 0..1; 0 returns what was given, less than 0.5 makes a part of the change, and more
+    allows for higher stairs where a codec was at work and for more noise on them. Never clips; around samples that are no numbers luma
+    is left as it is. Raise ParamError on a wrong shape.
     """
     _check(luma, chroma, quantiser, source)
     if strength <= 0 or min(luma.shape) < SMALLEST or step <= 0:
@@ -215,7 +217,7 @@ def _deband_chroma(chroma: Floats, limits: Limits) -> Floats:
 
 def _pyramid(plane: Floats, limits: Limits, source: Floats | None) -> list[_Level]:
     """Return the levels of a plane from half its size on; smooth is only what is so in the source too."""
-    half, trust = _smooth(plane, limits.quiet)
+    half, trust = _smooth(plane, limits.quiet if source is None else limits.quiet * RESTORED)
     if source is not None:
         np.minimum(trust, _smooth(source, limits.quiet)[1], out=trust)
     owns, trusts = [half, _empty_like_half(half)], [_doubled(trust, *_size(half)), trust]

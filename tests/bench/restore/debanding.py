@@ -45,7 +45,7 @@ def even(degraded: Degraded, place: int, strength: float) -> tuple[Floats, Float
     """Return one picture without bands, its chroma interpolated linearly first."""
     luma = degraded.luma[place].astype(np.float32)
     chroma = np.stack([double_chroma(degraded.chroma[place, :, :, part].astype(np.float64)) for part in range(2)], axis=2)
-    return deband(luma, chroma.astype(np.float32), degraded.quantiser[place], strength, luma)
+    return deband(luma, chroma.astype(np.float32), degraded.quantiser[place], strength)
 
 
 def peer(degraded: Degraded, place: int, threshold: str) -> Floats:
@@ -120,7 +120,7 @@ def grain_pictures(quick: bool) -> Iterator[tuple[str, Floats]]:
         deep = frame.format.components[0].bits > 8
         yield path.stem, np.round(plane_samples(frame, 0, "<u2" if deep else "u1") / (4 if deep else 1)) - 16
     for path in sorted((root / "scans").glob("*.jpg"))[: 1 if quick else None]:
-        whole = oiio.ImageBuf(str(path)).get_pixels(oiio.FLOAT)
+        whole = np.asarray(oiio.ImageBuf(str(path)).get_pixels(oiio.FLOAT))
         top, left = (max(0, size // 2 - 500) for size in whole.shape[:2])
         yield path.stem, np.round(whole[top : top + 1000, left : left + 1000, :3] @ np.array([0.2126, 0.7152, 0.0722]) * SPAN)
 
@@ -134,7 +134,7 @@ def grain_rows(strength: float, quick: bool) -> Iterator[list[str]]:
         row = [name, f"{SPAN * before[kept].mean():.3f}"]
         for quantiser in (0, 32):
             cells = np.full([-(-size // 8) for size in luma.shape], quantiser / 64, np.float32)
-            after = deviations(deband(luma, np.zeros((*luma.shape, 2), np.float32), cells, strength, luma)[0])
+            after = deviations(deband(luma, np.zeros((*luma.shape, 2), np.float32), cells, strength)[0])
             row.append(f"{100 * (after[kept].mean() / before[kept].mean() - 1):+.2f} %")
         yield row
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from grainlayer.errors import ParamError
-from grainlayer.inference.deband import COARSEST, LUMA_STEP, Limits, chroma_quantiser, deband, deband_plane
+from grainlayer.inference.deband import COARSEST, LUMA_STEP, RESTORED, Limits, chroma_quantiser, deband, deband_plane
 
 Floats = NDArray[np.floating]
 HALF = LUMA_STEP / 2
@@ -28,7 +28,7 @@ def even(luma: Floats, quantiser: float = 0.0, strength: float = 0.5) -> NDArray
     """Return luma without bands, with grey chroma beside it."""
     given = luma.astype(np.float32)
     cells = np.full((-(-luma.shape[0] // 8), -(-luma.shape[1] // 8)), quantiser / 64, np.float32)
-    return deband(given, np.zeros((*luma.shape, 2), np.float32), cells, strength, given)[0]
+    return deband(given, np.zeros((*luma.shape, 2), np.float32), cells, strength)[0]
 
 
 def noise(height: int, width: int, deviation: float, seed: int = 3) -> Floats:
@@ -153,14 +153,15 @@ def test_chroma_is_quantised_less_than_luma() -> None:
 
 @pytest.mark.parametrize("size", [(16, 16), (37, 53), (90, 121), (176, 240)])
 @pytest.mark.parametrize("lossy", [False, True])
-def test_kernels_do_what_their_slow_twins_say(size: tuple[int, int], lossy: bool) -> None:
+@pytest.mark.parametrize("restored", [False, True])
+def test_kernels_do_what_their_slow_twins_say(size: tuple[int, int], lossy: bool, restored: bool) -> None:
     height, width = size
     given = sky(height, width, 0.3) + noise(height, width, 1.0) * (np.mgrid[0:height, 0:width][1] > width // 2)
     given[height // 2 :, : width // 3] += 8 * LUMA_STEP
     plane = rounded(given)
     cells = HALF * (1 + np.arange((-(-height // 8)) * (-(-width // 8))) % 5).reshape(-(-height // 8), -1) if lossy else None
     limits = Limits(HALF, None if cells is None else cells.astype(np.float32), 3, HALF, 0.7)
-    source = rounded(plane + noise(height, width, 0.5, seed=8))
+    source = rounded(plane + noise(height, width, 0.5, seed=8)) if restored else None
     assert np.abs(deband_plane(plane, limits, source) - slow(plane, limits, source)).max() < 2e-6
 
 
@@ -169,7 +170,7 @@ def test_kernels_do_what_their_slow_twins_say(size: tuple[int, int], lossy: bool
 
 def slow(plane: Floats, limits: Limits, source: Floats | None) -> Floats:
     """Return a plane without bands."""
-    owns, trusts = slow_pyramid(plane.astype(np.float64), plane if source is None else source, limits.quiet)
+    owns, trusts = slow_pyramid(plane.astype(np.float64), source, limits.quiet)
     allowed = slow_limits(limits, [own.shape for own in owns])
     filled = owns[-1]
     for number in reversed(range(1, len(owns))):
@@ -190,9 +191,9 @@ def slow(plane: Floats, limits: Limits, source: Floats | None) -> Floats:
     )
 
 
-def slow_pyramid(plane: Floats, source: Floats, quiet: float) -> tuple[list[Floats], list[Floats]]:
+def slow_pyramid(plane: Floats, source: Floats | None, quiet: float) -> tuple[list[Floats], list[Floats]]:
     """Return all levels, the picture first, and how smooth they are."""
-    trust = np.minimum(slow_trust(plane, quiet), slow_trust(source, quiet))
+    trust = slow_trust(plane, quiet) if source is None else np.minimum(slow_trust(plane, quiet * RESTORED), slow_trust(source, quiet))
     owns = [plane, slow_mean(plane, "edge")]
     owns.append(slow_mean(owns[1], "straight"))
     half = slow_double(trust, owns[1].shape)
