@@ -7,6 +7,7 @@ one moved to where it shows the same, and how coarsely that was quantised; it gi
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grainlayer.errors import ParamError
+from grainlayer.inference.deband import deband
 from grainlayer.inference.motion import align, find_motions, pyramid
 from grainlayer.inference.registry import find_model
 from grainlayer.inference.runtime import Model, check_cancelled, load
@@ -35,7 +37,7 @@ STEP = 1 / 219
 """Step of 8-bit luma in video range."""
 HALVED, LEFT = (1, 1), 1
 """Chroma of the nets: half as large both ways, FFmpeg's chroma location left."""
-LEAST_QP = 6
+LEAST_QP = 8
 """Estimated quantisers under it are taken for none: such a picture was rounded at most."""
 QUALITIES = {"default": "restore-default", "real-time": "restore-default", "quality": "restore-quality", "temporal": "restore-default"}
 """Model by the `quality` parameter; all see neighbouring pictures."""
@@ -46,7 +48,8 @@ class Recorded:
     """Hold a picture as it was recorded.
 
     luma (H, W) and chroma (ceil(H/2), ceil(W/2), 2)  what a net sees, chroma sited left
-    colour (H, W, 2)                                  the chroma at luma's size, as linear interpolation at its own siting gives it
+    given (H, W, 2)                                   the chroma at luma's size, as linear interpolation at its own siting gives it; None
+                                                      where it is `chroma` itself that was stored
     halved                                            whether the chroma is stored at half size both ways: else it is fine enough
     step                                              of the stored luma's codes
     quantiser (ceil(H/8), ceil(W/8))                  QP / 64 by cell of 8x8 pixels, 0 where no codec was at work, None where not known
@@ -54,10 +57,15 @@ class Recorded:
 
     luma: Floats
     chroma: Floats
-    colour: Floats
+    given: Floats | None = None
     halved: bool = True
     step: float = STEP
     quantiser: Floats | None = None
+
+    @cached_property
+    def colour(self) -> Floats:
+        """Return the chroma at luma's size (H, W, 2)."""
+        return larger(self.chroma, *self.luma.shape[:2]) if self.given is None else self.given
 
     @cached_property
     def planes(self) -> tuple[Floats, Floats, Floats]:
@@ -86,15 +94,16 @@ def recorded_planes(planes: Planes, format: SampleFormat, tags: ColourTags, quan
     if format.kind != "yuv" or matrix not in LUMA_WEIGHTS:
         numbers = scale(format, tags.full_range, BT709)
         given = recorded_image(to_image(planes, format, tags), BT709, quantiser)
-        return Recorded(given.luma, given.chroma, given.colour, False, 1 / numbers.luma_range, quantiser)
+        step = 0.0 if format.floating else 1 / numbers.luma_range
+        return Recorded(given.luma, given.chroma, given.given, False, step, quantiser)
     numbers = scale(format, tags.full_range, matrix)
     luma = _normalised(planes[0], numbers.luma_offset, numbers.luma_range)
     pair = [_normalised(plane, numbers.chroma_offset, numbers.chroma_range) for plane in planes[1:3]]
-    colour = np.stack([upsample(plane, height, width, format.chroma_shift, tags.chroma_location) for plane in pair], axis=2)
-    plain = format.chroma_shift == HALVED and tags.chroma_location in (0, LEFT)
-    chroma = np.stack(pair, axis=2) if plain else smaller(colour)
     step = 0.0 if format.floating else 1 / numbers.luma_range
-    return Recorded(luma, chroma, colour, format.chroma_shift == HALVED, step, quantiser)
+    if format.chroma_shift == HALVED and tags.chroma_location in (0, LEFT):
+        return Recorded(luma, np.stack(pair, axis=2), None, True, step, quantiser)
+    colour = np.stack([upsample(plane, height, width, format.chroma_shift, tags.chroma_location) for plane in pair], axis=2)
+    return Recorded(luma, smaller(colour), colour, format.chroma_shift == HALVED, step, quantiser)
 
 
 def _normalised(plane: NDArray[np.generic], offset: float, span: float) -> Floats:
@@ -144,6 +153,19 @@ def larger(chroma: Floats, height: int, width: int) -> Floats:
     return np.stack([upsample(chroma[:, :, part], height, width, HALVED, LEFT) for part in range(2)], axis=2)
 
 
+class Held(threading.local):
+    """Keep by thread the memory in which windows are gathered: to be given new memory for each takes as long as to fill it."""
+
+    arrays: tuple[Floats, Floats] | None = None
+
+    def get(self, shape: tuple[int, int, int]) -> tuple[Floats, Floats]:
+        """Return arrays for a window of a luma (T, H, W), of no particular content; those of the last call, if they fit."""
+        if self.arrays is None or self.arrays[0].shape != shape:
+            frames, rows, columns = shape
+            self.arrays = np.empty(shape, np.float32), np.empty((frames, rows // 2, columns // 2, 2), np.float32)
+        return self.arrays
+
+
 class Restorer:
     """Restore pictures by a network, of any size."""
 
@@ -153,6 +175,7 @@ class Restorer:
             raise ParamError(f"There is no restoration model of quality {quality!r}; choose one of {', '.join(QUALITIES)}.")
         self.device = device
         self.model: Model = load(find_model(model_id or QUALITIES[quality], "restore"), device)
+        self._held = Held()
 
     @property
     def reach(self) -> int:
@@ -164,12 +187,10 @@ class Restorer:
         model = load(find_model("quantiser-default", "quantiser"), self.device)
         padded = _padded(luma, CELL)
         rows, columns = padded.shape
-        found = np.empty((rows // CELL, columns // CELL), np.float32)
-        for tile in tiles(rows, columns, TILE, model.card.halo, CELL):
-            y0, y1, x0, x1 = tile.source
-            part = model.run(np.ascontiguousarray(padded[y0:y1, x0:x1]))[0]
-            found[_cells(tile.place)] = part[_cells(tile.inside)]
-        return np.where(found < LEAST_QP / 64, 0, found) if np.median(found) >= LEAST_QP / 64 else np.zeros_like(found)
+        parts = [tile.source for tile in tiles(rows, columns, TILE, 0, CELL)] if rows * columns > WHOLE else [(0, rows, 0, columns)]
+        values = [float(model.run(np.ascontiguousarray(padded[y0:y1, x0:x1]))[0][0, 0]) for y0, y1, x0, x1 in parts]
+        found = float(np.median(values))
+        return np.full((rows // CELL, columns // CELL), 0 if found < LEAST_QP / 64 else found, np.float32)
 
     def restore(self, window: Sequence[Recorded], params: ShotParams) -> Restored:
         """Return the middle of a window restored as the parameters ask, `params.restore` of the way.
@@ -181,16 +202,22 @@ class Restorer:
             raise ParamError(f"{self.model.card.id} takes {2 * self.reach + 1} pictures of one size.")
         here = window[self.reach]
         quantiser = self.estimate(here.luma) if here.quantiser is None else here.quantiser
-        made = self._run(window, quantiser)
-        lossy = _wide(quantiser, here.luma.shape) > 0
-        luma = _luma_change(here, made.luma - here.luma, lossy, params)
-        colour = _colour_change(here, made.chroma, params)
-        return Restored(_added(here.luma, luma, params.restore), _added(here.colour, colour, params.restore))
+        if params.deblock or params.chroma or params.depth:
+            made = self._run(window, quantiser)
+            luma, colour = _luma(here, made.luma, quantiser, params), _colour(here, made.chroma, params)
+        else:
+            luma, colour = here.luma, here.colour
+        if params.deband > 0:
+            source = here.luma if params.deblock or params.depth else None
+            luma, colour = deband(luma, colour, quantiser, params.deband, source, here.step)
+        if params.restore == 1:
+            return Restored(luma, colour)
+        return Restored(_mixed(here.luma, luma, params.restore), _mixed(here.colour, colour, params.restore))
 
     def _run(self, window: Sequence[Recorded], quantiser: Floats) -> Restored:
         """Return what the net makes of a window."""
         height, width = window[0].luma.shape
-        luma, chroma = aligned(window)
+        luma, chroma = aligned(window, self._held)
         rows, columns = luma.shape[1:]
         if rows * columns <= WHOLE:
             made = self.model.run(luma, chroma, quantiser)
@@ -205,27 +232,28 @@ class Restorer:
         return Restored(whole.luma[:height, :width], whole.chroma[:height, :width])
 
 
-def aligned(window: Sequence[Recorded]) -> tuple[Floats, Floats]:
+def aligned(window: Sequence[Recorded], held: Held | None = None) -> tuple[Floats, Floats]:
     """Return what a net sees of a window, luma (T, H, W) and chroma (T, H/2, W/2, 2) extended to whole cells: the pictures around the
-    middle one are moved, block by block, to where that shows the same."""
+    middle one are moved, block by block, to where that shows the same. `held` is the memory to be used, good until its next use."""
     middle = len(window) // 2
     here = window[middle]
-    rows, columns = here.planes[0].shape
-    luma = np.empty((len(window), rows, columns), np.float32)
-    chroma = np.empty((len(window), rows // 2, columns // 2, 2), np.float32)
+    luma, chroma = (held or Held()).get((len(window), *here.planes[0].shape[:2]))
     motions = find_motions([one.pyramid for one in window]) if len(window) > 1 else None
     for place, one in enumerate(window):
-        moved = one.planes
-        if motions is not None and one is not here:
-            check_cancelled()
-            moved = tuple(align(plane, motions[place]) for plane in moved)
-        luma[place], chroma[place, :, :, 0], chroma[place, :, :, 1] = moved
+        outs = luma[place], chroma[place, :, :, 0], chroma[place, :, :, 1]
+        check_cancelled()
+        for plane, out in zip(one.planes, outs, strict=True):
+            if motions is None or one is here:
+                out[:] = plane
+            else:
+                align(plane, motions[place], out=out)
     return luma, chroma
 
 
-def _added(given: Floats, change: Floats, share: float) -> Floats:
-    """Return what was given and a share of its change, which is lost."""
-    return np.add(given, change if share == 1 else np.multiply(change, share, out=change), out=change)
+def _mixed(given: Floats, made: Floats, share: float) -> Floats:
+    """Return a share of what was made and the rest of what was given."""
+    change = made - given
+    return np.add(given, np.multiply(change, share, out=change), out=change)
 
 
 def _cells(place: tuple[slice, slice]) -> tuple[slice, slice]:
@@ -245,25 +273,29 @@ def _wide(cells: Floats, shape: tuple[int, ...]) -> Floats:
     return cells.repeat(CELL, 0)[: shape[0]].repeat(CELL, 1)[:, : shape[1]]
 
 
-def _luma_change(here: Recorded, change: Floats, lossy: NDArray[np.bool_], params: ShotParams) -> Floats:
-    """Return what a change of luma becomes by the switches.
+def _luma(here: Recorded, made: Floats, quantiser: Floats, params: ShotParams) -> Floats:
+    """Return what a net's luma becomes by the switches.
 
-    Where no codec was at work it is all depth, and stays within half a step of the stored codes. Else depth alone stays within half a
-    step, and deblocking alone keeps to whole steps.
+    Where no codec was at work all change is depth, and stays within half a step of the stored codes; where the net's own eighth bit is
+    the stored one it has seen to that. Else depth alone stays within half a step, and deblocking alone keeps to whole steps.
     """
-    half = np.float32(here.step / 2)
+    if params.deblock and params.depth and (here.step == STEP or bool(np.all(quantiser > 0))):
+        return made
+    half, change = np.float32(here.step / 2), made - here.luma
     within = np.clip(change, -half, half) if params.depth else np.zeros_like(change)
-    if not params.deblock:
-        return within
-    if not params.depth and here.step:
-        change = np.round(change / np.float32(here.step)) * np.float32(here.step)
-    return np.where(lossy, change, within)
+    if params.deblock:
+        if not params.depth and here.step:
+            change = np.round(change / np.float32(here.step)) * np.float32(here.step)
+        within = np.where(_wide(quantiser, here.luma.shape) > 0, change, within)
+    return np.add(here.luma, within, dtype=np.float32)
 
 
-def _colour_change(here: Recorded, made: Floats, params: ShotParams) -> Floats:
-    """Return what a chroma made at luma's size changes; without the job `chroma`, or where it is stored finely, only its coarse part."""
+def _colour(here: Recorded, made: Floats, params: ShotParams) -> Floats:
+    """Return what a net's chroma becomes; without the job `chroma`, or where it is stored finely, only the coarse part of its change."""
+    if params.chroma and here.halved and here.given is None:
+        return made
     height, width = here.luma.shape
     change = made - larger(here.chroma, height, width)
-    if params.chroma and here.halved:
-        return change
-    return larger(smaller(change), height, width) if params.deblock or params.depth else np.zeros_like(change)
+    if not (params.chroma and here.halved):
+        change = larger(smaller(change), height, width) if params.deblock or params.depth else np.zeros_like(change)
+    return here.colour + change

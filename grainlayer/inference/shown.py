@@ -97,7 +97,7 @@ class ShownRestorer:
         window = [seen[place].recorded for place in spread]
         kept = window[reach]
         colour = colour_of(shown.coded(middle), kept.luma)
-        window[reach] = here = replace(kept, colour=colour, halved=shown.whole, quantiser=quantiser)
+        window[reach] = here = replace(kept, given=colour, halved=shown.whole, quantiser=quantiser)
         vars(here).update(planes=kept.planes, pyramid=kept.pyramid)  # made once, and the same
         made = self.restorer.restore(window, replace(params, restore=1.0))
         return as_image(Restored(made.luma - here.luma, made.chroma - here.colour))
@@ -111,7 +111,7 @@ class ShownRestorer:
                 self._kept.move_to_end(name)
                 return self._kept[name]
         found = recorded_image(shown.coded(place))
-        recorded = replace(found, luma=as_stored(found.luma, 219), chroma=as_stored(found.chroma, 224), colour=COLOURLESS)
+        recorded = replace(found, luma=as_stored(found.luma, 219), chroma=as_stored(found.chroma, 224), given=COLOURLESS)
         seen = Seen(recorded, look(shrink(recorded.luma, EIGHT_BITS) * np.float32(219) + np.float32(16 / 255)))
         check_cancelled()  # then the picture's memory may have been given to another one meanwhile
         if name is not None:

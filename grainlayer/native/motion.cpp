@@ -14,6 +14,7 @@ struct GrainlayerMotion {
     float* apart;           // (rows, columns): mean square difference there
     int64_t height, width, margin, guess_rows, guess_columns;
     int32_t range, fine;    // whole samples searched around the best guess; 1: then halves and quarters
+    int32_t quick;          // 1: only every other row is compared, and only what lies above, below, left and right is tried
     float drift;            // price of a sample's distance from the guess, in units of the sum of absolute differences
 };
 
@@ -32,9 +33,10 @@ struct GrainlayerFuse {
 struct GrainlayerAlign {
     const float* there;
     const float* motion;                // (rows, columns, 2): y, x in samples of the plane times `times`
-    float* out;                         // blocks top.. and left..right - 1, `block` samples a side, rows of (right - left) * block
+    float* out;                         // blocks top.. and left..right - 1, `block` samples a side, as many to a line
     int64_t height, width, columns;
     int64_t block, top, left, right;    // block: 8 or 4
+    int64_t step;                       // from one sample of `out` to the next
     float times;
 };
 
@@ -48,7 +50,7 @@ struct Place {
 
 // Sum of absolute (square = false) or squared differences of the window at (y, x) and the one moved there. Columns are summed
 // apart and then in order, so that every SIMD width gives the same bits.
-template <bool square>
+template <bool square, int64_t every = 1>
 GRAINLAYER_INLINE float difference(const GrainlayerMotion& job, int64_t y, int64_t x, Place move) {
     const int64_t pitch = job.width + 2 * job.margin;
     const float floor_y = std::floor(move.y), floor_x = std::floor(move.x);
@@ -58,7 +60,7 @@ GRAINLAYER_INLINE float difference(const GrainlayerMotion& job, int64_t y, int64
     const float w00 = (1 - fy) * (1 - fx), w01 = (1 - fy) * fx, w10 = fy * (1 - fx), w11 = fy * fx;
     const bool whole = fy == 0.0f && fx == 0.0f;
     float sums[kWindow] = {};
-    for (int64_t row = 0; row < kWindow; ++row, a += pitch, b += pitch) {
+    for (int64_t row = 0; row < kWindow; row += every, a += every * pitch, b += every * pitch) {
         const float* below = b + pitch;
         for (int64_t k = 0; k < kWindow; ++k) {
             const float other = whole ? b[k] : w00 * b[k] + w01 * b[k + 1] + w10 * below[k] + w11 * below[k + 1];
@@ -68,7 +70,7 @@ GRAINLAYER_INLINE float difference(const GrainlayerMotion& job, int64_t y, int64
     }
     float total = 0;
     for (int64_t k = 0; k < kWindow; ++k) total += sums[k];
-    return total;
+    return total * static_cast<float>(every);
 }
 
 struct Search {
@@ -88,7 +90,8 @@ GRAINLAYER_INLINE void consider(const GrainlayerMotion& job, Search& search, Pla
     if (!inside(job, search, move)) return;
     const float price = job.drift * (std::fabs(move.y - search.guess.y) + std::fabs(move.x - search.guess.x));
     if (price >= search.least) return;
-    const float cost = difference<false>(job, search.y, search.x, move) + price;
+    const float apart = job.quick ? difference<false, 2>(job, search.y, search.x, move) : difference<false>(job, search.y, search.x, move);
+    const float cost = apart + price;
     if (cost < search.least) {
         search.least = cost;
         search.best = move;
@@ -98,7 +101,7 @@ GRAINLAYER_INLINE void consider(const GrainlayerMotion& job, Search& search, Pla
 GRAINLAYER_INLINE void around(const GrainlayerMotion& job, Search& search, float step) {
     const Place centre = search.best;
     for (int32_t n = 0; n < 9; ++n)
-        if (n != 4) consider(job, search, {centre.y + step * static_cast<float>(n / 3 - 1), centre.x + step * static_cast<float>(n % 3 - 1)});
+        if (n != 4 && (n % 2 == 1 || !job.quick)) consider(job, search, {centre.y + step * static_cast<float>(n / 3 - 1), centre.x + step * static_cast<float>(n % 3 - 1)});
 }
 
 GRAINLAYER_INLINE Place guessed(const GrainlayerMotion& job, int64_t row, int64_t column) {
@@ -238,20 +241,20 @@ GRAINLAYER_INLINE void aligned(const GrainlayerAlign& job, int64_t row, int64_t 
             const float left_half = across[0] * from[k] + across[1] * from[k + 1] + across[2] * from[k + 2];
             rows[r * side + k] = left_half + (across[3] * from[k + 3] + across[4] * from[k + 4] + across[5] * from[k + 5]);
         }
-    const int64_t line = (job.right - job.left) * side;
+    const int64_t line = (job.right - job.left) * side * job.step;
     for (int64_t r = 0; r < side; ++r, out += line)
         for (int64_t k = 0; k < side; ++k) {
             const float* part = rows + r * side + k;
             const float upper = down[0] * part[0] + down[1] * part[side] + down[2] * part[2 * side];
-            out[k] = upper + (down[3] * part[3 * side] + down[4] * part[4 * side] + down[5] * part[5 * side]);
+            out[k * job.step] = upper + (down[3] * part[3 * side] + down[4] * part[4 * side] + down[5] * part[5 * side]);
         }
 }
 
 template <int64_t side> GRAINLAYER_INLINE void align_rows(const GrainlayerAlign& job, int64_t first, int64_t end) {
-    const int64_t line = (job.right - job.left) * side;
+    const int64_t line = (job.right - job.left) * side * job.step;
     for (int64_t row = first; row < end; ++row)
         for (int64_t column = job.left; column < job.right; ++column)
-            aligned<side>(job, row, column, job.out + (row - job.top) * side * line + (column - job.left) * side);
+            aligned<side>(job, row, column, job.out + (row - job.top) * side * line + (column - job.left) * side * job.step);
 }
 
 } // namespace

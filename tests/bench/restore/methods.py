@@ -189,7 +189,7 @@ class Net:
             self.held = (degraded, {})
         if index not in self.held[1]:
             luma, chroma = degraded.luma[index], degraded.chroma[index]
-            self.held[1][index] = Recorded(luma, chroma, chroma)
+            self.held[1][index] = Recorded(luma, chroma)
         return self.held[1][index]
 
 
