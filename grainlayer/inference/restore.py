@@ -39,8 +39,8 @@ HALVED, LEFT = (1, 1), 1
 """Chroma of the nets: half as large both ways, FFmpeg's chroma location left."""
 LEAST_QP = 8
 """Estimated quantisers under it are taken for none: such a picture was rounded at most."""
-QUALITIES = {"default": "restore-default", "real-time": "restore-default", "quality": "restore-quality", "temporal": "restore-default"}
-"""Model by the `quality` parameter; all see neighbouring pictures."""
+QUALITIES = {"default": "restore-default", "real-time": "restore-single", "quality": "restore-default", "temporal": "restore-default"}
+"""Model by the `quality` parameter; that of real-time alone sees no neighbouring pictures."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from grainlayer.inference.registry import load_bytes, model_root, read_manifest
-from grainlayer.inference.restore import Recorded, aligned
+from grainlayer.inference import deband
+from grainlayer.inference.registry import ModelCard, load_bytes, model_root, read_manifest
+from grainlayer.inference.restore import QUALITIES, Recorded, Restorer, aligned
+from grainlayer.params import ShotParams
 from tests.bench.movies import double_chroma, fill_plane, plane_samples
 from tests.bench.peers import open_chain
 from tests.bench.restore.degrade import RATE, SCALES, Degraded
@@ -37,6 +39,7 @@ BILINEAR, LANCZOS, DEBAND, NLMEANS, BLUR, WIDE_BLUR = (
 )
 PEERS = (LANCZOS, DEBAND, NLMEANS, BLUR, WIDE_BLUR)
 TASK = "restore"
+PRODUCT = "grainlayer restore"
 TAPS = 3
 """Lobes of the Lanczos kernel."""
 
@@ -193,11 +196,31 @@ class Net:
         return self.held[1][index]
 
 
+class Product:
+    """Restore as `grainlayer restore` does without options: the net, then bands evened out."""
+
+    def __init__(self, card: ModelCard) -> None:
+        """Load the model of a card."""
+        self.restorer = Restorer(device="cpu", model_id=card.id)
+
+    def __call__(self, degraded: Degraded, places: Sequence[int], setting: str = "") -> Restored:
+        """Return pictures restored."""
+        reach, last = self.restorer.reach, len(degraded.luma) - 1
+        quantisers = degraded.quantiser
+        seen = [Recorded(*pair, quantiser=cells) for *pair, cells in zip(degraded.luma, degraded.chroma, quantisers, strict=True)]
+        windows = [[seen[index] for index in np.clip(np.arange(place - reach, place + reach + 1), 0, last)] for place in places]
+        done = [self.restorer.restore(window, ShotParams()) for window in windows]
+        return np.stack([picture.luma for picture in done]), np.stack([picture.chroma for picture in done])
+
+
 def net_methods(paths: Sequence[Path] = ()) -> list[Method]:
-    """Return the nets of the manifest's task "restore", then those of the files given."""
+    """Return the nets of the manifest's task "restore", then those of the files given, and the product with its default net."""
     cards = [card for card in read_manifest(model_root()).values() if card.task == TASK]
     files = [(card.id, load_bytes(card.id, card.path, card.sha256)) for card in cards]
-    return [_net_method(name, data) for name, data in [*files, *((path.stem, path.read_bytes()) for path in paths)]]
+    nets = [_net_method(name, data) for name, data in [*files, *((path.stem, path.read_bytes()) for path in paths)]]
+    evened = hashlib.sha256(Path(deband.__file__).read_bytes()).hexdigest()
+    whole = [Method(PRODUCT, (card.sha256, evened), Product(card)) for card in cards if card.id == QUALITIES["default"]]
+    return [*nets, *whole]
 
 
 def _net_method(name: str, data: bytes) -> Method:

@@ -102,7 +102,7 @@ def test_a_flash_is_no_cut() -> None:
 def test_a_proxy_keeps_the_colour_that_it_has(restorer: ShownRestorer) -> None:
     rng = np.random.default_rng(3)
     pictures = [rng.random((64, 96, 3), np.float32)] * 7
-    told = {"deblock": False, "depth": False, "chroma": True}
+    told = {"deblock": False, "depth": False, "chroma": True, "deband": 0.0}
     assert np.array_equal(change(restorer, pictures, whole=False, **told), np.zeros_like(pictures[0]))
     assert change(restorer, pictures, **told).any()
 
