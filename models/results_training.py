@@ -16,6 +16,9 @@ from tests.bench.report import Table
 RUNS = Path(__file__).parent / "runs"
 BATCHES = MappingProxyType(
     {
+        "quantiser-default": "8 of 160x160",
+        "restore-default": "16 of 64x64; from 75 % of the steps on 4 of 128x128",
+        "restore-single": "16 of 64x64; from 75 % of the steps on 4 of 128x128",
         "level-default": "32 of 64x64; from 80 % of the steps on 16 of 128x128",
         "removal-default": "16 of 64x64; from 58 % of the first stage on, and from half of the second, 8 of 128x128",
         "removal-default-grey": "16 of 64x64",
@@ -40,7 +43,7 @@ WORDS = (
 
 def data_of(card: ModelCard) -> str:
     """Return what a model was trained on, in words."""
-    return STILLS + (CLIPS if card.frames > 1 else "")
+    return STILLS + (CLIPS if card.frames > 1 or card.task in ("restore", "quantiser") else "")
 
 
 Curve = dict[str, list[float]]

@@ -39,6 +39,11 @@ HALVED, LEFT = (1, 1), 1
 """Chroma of the nets: half as large both ways, FFmpeg's chroma location left."""
 LEAST_QP = 8
 """Estimated quantisers under it are taken for none: such a picture was rounded at most."""
+REST = 0.5
+"""Share of `deband` that is left to do where a net has restored depth and no codec was at work: it has evened most bands itself, and the
+whole strength would cost the flat parts of clips up to 1 dB that half of it does not."""
+LEAST_SIDE = 32
+"""Smaller pictures are extended to it for the estimate of their quantiser."""
 QUALITIES = {"default": "restore-default", "real-time": "restore-single", "quality": "restore-default", "temporal": "restore-default"}
 """Model by the `quality` parameter; that of real-time alone sees no neighbouring pictures."""
 
@@ -185,12 +190,13 @@ class Restorer:
     def estimate(self, luma: Floats) -> Floats:
         """Return the quantiser that a luma (H, W) looks as if recorded with, QP / 64 by cell (ceil(H/8), ceil(W/8)); 0 for none."""
         model = load(find_model("quantiser-default", "quantiser"), self.device)
-        padded = _padded(luma, CELL)
-        rows, columns = padded.shape
+        seen = np.pad(luma, [(0, max(-side % CELL, LEAST_SIDE - side)) for side in luma.shape], mode="edge")
+        rows, columns = seen.shape
         parts = [tile.source for tile in tiles(rows, columns, TILE, 0, CELL)] if rows * columns > WHOLE else [(0, rows, 0, columns)]
-        values = [float(model.run(np.ascontiguousarray(padded[y0:y1, x0:x1]))[0][0, 0]) for y0, y1, x0, x1 in parts]
+        values = [float(model.run(np.ascontiguousarray(seen[y0:y1, x0:x1]))[0][0, 0]) for y0, y1, x0, x1 in parts]
         found = float(np.median(values))
-        return np.full((rows // CELL, columns // CELL), 0 if found < LEAST_QP / 64 else found, np.float32)
+        cells = [-(-side // CELL) for side in luma.shape]
+        return np.full(cells, 0 if found < LEAST_QP / 64 else found, np.float32)
 
     def restore(self, window: Sequence[Recorded], params: ShotParams) -> Restored:
         """Return the middle of a window restored as the parameters ask, `params.restore` of the way.
@@ -207,9 +213,10 @@ class Restorer:
             luma, colour = _luma(here, made.luma, quantiser, params), _colour(here, made.chroma, params)
         else:
             luma, colour = here.luma, here.colour
+        source = here.luma if params.deblock or params.depth else None
         if params.deband > 0:
-            source = here.luma if params.deblock or params.depth else None
-            luma, colour = deband(luma, colour, quantiser, params.deband, source, here.step)
+            strength = params.deband if source is None or np.any(quantiser > 0) else REST * params.deband
+            luma, colour = deband(luma, colour, quantiser, strength, source, here.step)
         if params.restore == 1:
             return Restored(luma, colour)
         return Restored(_mixed(here.luma, luma, params.restore), _mixed(here.colour, colour, params.restore))

@@ -14,10 +14,11 @@ import numpy as np
 from grainlayer.errors import MediaError
 from grainlayer.inference.restore import Recorded, Restored, Restorer, as_image, recorded_image, recorded_planes
 from grainlayer.jobs.ahead import ahead
+from grainlayer.jobs.dither import dithered
 from grainlayer.params import ShotParams
 from grainlayer.picture.encoding import MODEL_WHITE, from_model, to_model
 from grainlayer.picture.media import Frame, MediaInfo, Plane, Reader
-from grainlayer.picture.planes import LUMA_WEIGHTS, from_image, matrix_number, scale, to_image
+from grainlayer.picture.planes import LUMA_WEIGHTS, matrix_number, scale, to_image
 from grainlayer.picture.quantiser import quantiser_of
 from grainlayer.picture.samples import BT709, ColourTags, SampleFormat, sample_format
 from grainlayer.types import Image
@@ -110,11 +111,29 @@ class RestoredReader(Reader):
 
     def _restored(self, frame: Frame, window: list[Recorded]) -> Frame:
         made = self._restorer.restore(window, self._params)
-        image = self._image(made)
-        planes = from_image(image, self.info.format, self.info.tags)
+        changed = self._changed(window[self._restorer.reach], made)
+        planes = dithered(self._image(made), self.info.format, self.info.tags, frame.index, changed)
         if self.info.format.alpha:
-            planes = (*planes[:-1], self._alpha(frame))
+            planes = (*planes, self._alpha(frame))
         return replace(frame, planes=planes, quantiser=None)
+
+    def _changed(self, here: Recorded, made: Restored) -> tuple[bool, bool]:
+        """Say whether restoration changed the luma and the chroma that are stored: what it did not is not dithered."""
+        if self._params.restore == 0:
+            return False, False
+        luma = not np.array_equal(made.luma, here.luma)
+        if self._inner.info.format.kind == "grey":
+            return luma, luma
+        colour = (self._params.chroma and here.halved) or not np.array_equal(made.chroma, here.colour)
+        apart = self._by_planes and self.info.format.kind == "yuv"
+        return (luma, colour) if apart else (luma or colour, luma or colour)
+
+    @property
+    def _by_planes(self) -> bool:
+        """Say whether the luma and chroma that a net sees are those of the source's planes."""
+        info = self._inner.info
+        known = info.format.kind == "yuv" and matrix_number(info.tags, info.height) in LUMA_WEIGHTS
+        return known and self._params.encoding not in MODEL_WHITE
 
     def _image(self, made: Restored) -> Image:
         """Return a restored picture in the source's encoding; a grey one has no colour."""
@@ -122,9 +141,7 @@ class RestoredReader(Reader):
         if info.format.kind == "grey":
             image = np.repeat(made.luma[:, :, None], 3, axis=2)
         else:
-            own = matrix_number(info.tags, info.height)
-            by_planes = info.format.kind == "yuv" and own in LUMA_WEIGHTS and encoding not in MODEL_WHITE
-            image = as_image(made, own if by_planes else BT709)
+            image = as_image(made, matrix_number(info.tags, info.height) if self._by_planes else BT709)
         return from_model(encoding, image) if encoding in MODEL_WHITE else image
 
     def _alpha(self, frame: Frame) -> Plane:

@@ -8,6 +8,7 @@ code can hold is. Integer formats run in the native kernels; the functions endin
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -93,14 +94,23 @@ def from_image(image: Image, format: SampleFormat, tags: ColourTags, *, like: Pl
     """
     check_image("image", image)
     alpha = _alpha(image, format, like)
-    numbers, colour, swapped = _prepared(image.shape[0], format, tags)
     if not kernels.fit(format):
         return from_image_plain(image, format, tags) + alpha
+    return finer_codes(image, format, tags, 0, threads) + alpha
+
+
+def finer_codes(image: Image, format: SampleFormat, tags: ColourTags, finer: int, threads: int | None = None) -> Planes:
+    """Return an Image as planes of a format that the kernels serve, its codes times 2 ** finer, at most 16 bits; alpha is left out."""
+    numbers, colour, swapped = _prepared(image.shape[0], format, tags)
+    if finer:
+        times, format = 2.0**finer, replace(format, bits=format.bits + finer)
+        spans = {name: times * getattr(numbers, name) for name in ("luma_offset", "luma_range", "chroma_offset", "chroma_range", "peak")}
+        numbers = replace(numbers, **spans)
     if format.kind == "grey":
-        return kernels.image_to_yuv(image, format, (0, 0), (False, False), numbers, threads) + alpha
+        return kernels.image_to_yuv(image, format, (0, 0), (False, False), numbers, threads)
     if not colour:
-        return _file_order(kernels.image_to_codes(image, format, numbers, threads), swapped) + alpha
-    return kernels.image_to_yuv(image, format, format.chroma_shift, together(tags.chroma_location), numbers, threads) + alpha
+        return _file_order(kernels.image_to_codes(image, format, numbers, threads), swapped)
+    return kernels.image_to_yuv(image, format, format.chroma_shift, together(tags.chroma_location), numbers, threads)
 
 
 def _prepared(height: int, format: SampleFormat, tags: ColourTags) -> tuple[Scale, bool, bool]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from grainlayer.inference import deband
+from grainlayer.inference import deband, restore
 from grainlayer.inference.registry import ModelCard, load_bytes, model_root, read_manifest
 from grainlayer.inference.restore import QUALITIES, Recorded, Restorer, aligned
 from grainlayer.params import ShotParams
@@ -218,8 +218,8 @@ def net_methods(paths: Sequence[Path] = ()) -> list[Method]:
     cards = [card for card in read_manifest(model_root()).values() if card.task == TASK]
     files = [(card.id, load_bytes(card.id, card.path, card.sha256)) for card in cards]
     nets = [_net_method(name, data) for name, data in [*files, *((path.stem, path.read_bytes()) for path in paths)]]
-    evened = hashlib.sha256(Path(deband.__file__).read_bytes()).hexdigest()
-    whole = [Method(PRODUCT, (card.sha256, evened), Product(card)) for card in cards if card.id == QUALITIES["default"]]
+    code = [hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest() for module in (deband, restore)]
+    whole = [Method(PRODUCT, (card.sha256, *code), Product(card)) for card in cards if card.id == QUALITIES["default"]]
     return [*nets, *whole]
 
 

@@ -159,7 +159,7 @@ def _judge_coded(report: Report, where: str, rows: Rows, net: str, least: float)
 
 def _judge_neighbours(report: Report, condition: str, rows: Rows, nets: Sequence[str]) -> None:
     """Hold the net that sees most pictures against the one that sees fewest, where they differ."""
-    seen = {net: int(net[net.rindex("(") + 1 : -1]) for net in nets}
+    seen = {net: int(net[net.rindex("(") + 1 : -1]) for net in nets if net.endswith(")")}
     if len(set(seen.values())) < 2 or condition.startswith("rounding"):
         return
     most, least = max(seen, key=seen.__getitem__), min(seen, key=seen.__getitem__)

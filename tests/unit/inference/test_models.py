@@ -10,7 +10,9 @@ from grainlayer.inference.registry import ModelCard, model_root, read_manifest
 from grainlayer.inference.runtime import Model
 
 Floats = NDArray[np.float32]
-CARDS = list(read_manifest(model_root()).values())
+EVERY = list(read_manifest(model_root()).values())
+CARDS = [card for card in EVERY if card.task not in ("restore", "quantiser")]
+RESTORE = [card for card in EVERY if card.task == "restore"]
 
 
 def inputs(card: ModelCard, height: int, width: int, seed: int = 1) -> list[Floats]:
@@ -94,3 +96,47 @@ def test_it_takes_any_multiple(card: ModelCard, rows: int, columns: int) -> None
     for out in pictures(card, Model(card, "cpu").run(*values)):
         assert np.isfinite(out).all()
         assert out.shape[-1] == (1 if card.task == "removal-grey" else 3)
+
+
+def recorded(card: ModelCard, height: int, width: int) -> list[Floats]:
+    """Return what a restoration net takes for a picture of this size: luma, chroma and the quantiser, 0 in part of it."""
+    rng = np.random.Generator(np.random.Philox(key=2))
+    luma = 0.5 + 0.1 * rng.standard_normal((card.frames, height, width))
+    chroma = 0.05 * rng.standard_normal((card.frames, height // 2, width // 2, 2))
+    quantiser = np.full((height // 8, width // 8), 0.5)
+    quantiser[: height // 24] = 0
+    return [value.astype(np.float32) for value in (luma, chroma, quantiser)]
+
+
+@pytest.mark.parametrize("card", RESTORE, ids=lambda card: card.id)
+def test_no_pixel_of_a_recording_reaches_beyond_the_halo(card: ModelCard) -> None:
+    model, side = Model(card, "cpu"), 8 * ((2 * card.halo + 120) // 8)
+    values = recorded(card, side, side)
+    for y, x in ((side // 2, side // 2), (side // 2 + 7, side // 2 + 5), (side // 2 - 1, side // 2 + 2)):
+        altered = [value.copy() for value in values]
+        altered[0][:, y, x] += 0.4
+        altered[1][:, y // 2, x // 2] += 0.2
+        altered[2][y // 8, x // 8] += 0.1
+        for before, after in zip(model.run(*values), model.run(*altered), strict=True):
+            change = np.abs(before - after).reshape(side, side, -1).max(2)
+            rows, columns = np.nonzero(change > 1e-6)
+            assert rows.size and max(np.abs(rows - y).max(), np.abs(columns - x).max()) <= card.halo
+
+
+@pytest.mark.parametrize("card", RESTORE, ids=lambda card: card.id)
+def test_a_restoration_net_moves_along_by_eight(card: ModelCard) -> None:
+    model, side = Model(card, "cpu"), 8 * ((2 * card.halo + 96) // 8)
+    values = recorded(card, side + 8, side + 8)
+    moved = [np.ascontiguousarray(value) for value in (values[0][:, 8:, 8:], values[1][:, 4:, 4:], values[2][1:, 1:])]
+    edge = card.halo + 8
+    for whole, part in zip(model.run(*values), model.run(*moved), strict=True):
+        inner = part[edge:-edge, edge:-edge]
+        assert inner.size and np.abs(inner - whole[8 + edge :, 8 + edge :][: inner.shape[0], : inner.shape[1]]).max() < 2e-5
+
+
+@pytest.mark.parametrize("card", RESTORE, ids=lambda card: card.id)
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 9), (6, 2)])
+def test_a_restoration_net_takes_any_multiple_of_eight(card: ModelCard, rows: int, columns: int) -> None:
+    luma, chroma = Model(card, "cpu").run(*recorded(card, 8 * rows, 8 * columns))
+    assert luma.shape == (8 * rows, 8 * columns) and chroma.shape == (8 * rows, 8 * columns, 2)
+    assert np.isfinite(luma).all() and np.isfinite(chroma).all()

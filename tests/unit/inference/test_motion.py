@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grainlayer.inference.motion import BLOCK, MARGIN, find_motion, fuse, pyramid
+from grainlayer.inference.motion import BLOCK, MARGIN, align, find_motion, find_motions, fuse, pyramid
 
 WINDOW = 2 * BLOCK
 
@@ -99,6 +99,116 @@ def test_fuse_is_its_slow_twin(height: int, width: int) -> None:
     assert np.abs(got - slow_fuse(pictures[0], pictures[1:], motion, weight)).max() < 2e-6
 
 
+QUARTERS = np.array(
+    [
+        [0, 0, 1, 0, 0, 0],
+        [0.0301122854, -0.133274636, 0.892770774, 0.271010568, -0.067997263, 0.00737827086],
+        [0.0244565217, -0.135869565, 0.611413043, 0.611413043, -0.135869565, 0.0244565217],
+        [0.00737827086, -0.067997263, 0.271010568, 0.892770774, -0.133274636, 0.0301122854],
+    ]
+)
+"""Taps of Lanczos' kernel of three lobes at 0, 1/4, 1/2 and 3/4 of a sample, made to add up to 1."""
+
+
+def slow_align(there: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """Move a plane's blocks as `align` does, in double precision, its border repeated."""
+    side = there.shape[0] // motion.shape[0]
+    places = np.floor(4 * motion * side / BLOCK + 0.5).astype(int).repeat(side, 0).repeat(side, 1)
+    height, width = there.shape
+    down, across = np.mgrid[:height, :width]
+    out = np.zeros((height, width))
+    for i, j in np.ndindex(6, 6):
+        y = np.clip(down + (places[:, :, 0] >> 2) + i - 2, 0, height - 1)
+        x = np.clip(across + (places[:, :, 1] >> 2) + j - 2, 0, width - 1)
+        out += QUARTERS[places[:, :, 0] & 3, i] * QUARTERS[places[:, :, 1] & 3, j] * there[y, x].astype(np.float64)
+    return out
+
+
+def random_motion(rows: int, columns: int, seed: int = 5) -> np.ndarray:
+    """Return motion by block in quarters of a pixel, up to 20 pixels any way."""
+    return (np.random.Generator(np.random.Philox(key=seed)).integers(-80, 81, (rows, columns, 2)) / 4).astype(np.float32)
+
+
+def random_plane(height: int, width: int) -> np.ndarray:
+    return np.random.Generator(np.random.Philox(key=6)).random((height, width), np.float32)
+
+
+def test_the_table_is_lanczos_kernel() -> None:
+    for part, taps in enumerate(QUARTERS):
+        away = part / 4 - np.arange(-2, 4)
+        wanted = np.sinc(away) * np.sinc(away / 3)
+        assert np.abs(taps - wanted / wanted.sum()).max() < 1e-6
+
+
+@pytest.mark.parametrize("side", [BLOCK, BLOCK // 2])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 5), (8, 12), (23, 7)])
+def test_align_is_its_slow_twin(rows: int, columns: int, side: int) -> None:
+    plane, motion = random_plane(rows * side, columns * side), random_motion(rows, columns)
+    found = align(plane, motion)
+    assert found.dtype == np.float32 and found.shape == plane.shape
+    assert np.abs(found - slow_align(plane, motion)).max() < 2e-6
+
+
+@pytest.mark.parametrize("side", [BLOCK, BLOCK // 2])
+def test_a_part_is_that_part_of_the_whole(side: int) -> None:
+    plane, motion = random_plane(8 * side, 12 * side), random_motion(8, 12)
+    whole = align(plane, motion)
+    for top, bottom, left, right in ((0, 8, 0, 12), (2, 5, 3, 9), (7, 8, 0, 1), (0, 8, 11, 12)):
+        part = align(plane, motion, (top, bottom, left, right))
+        assert np.array_equal(part, whole[top * side : bottom * side, left * side : right * side])
+
+
+def test_align_writes_where_it_is_told() -> None:
+    """Into one of planes that lie beside each other, and into one of those that lie within each other."""
+    plane, motion = random_plane(32, 48), random_motion(8, 12)
+    whole = align(plane, motion)
+    beside, within = np.full((3, 32, 48), 7, np.float32), np.full((32, 48, 2), 7, np.float32)
+    assert np.shares_memory(align(plane, motion, out=beside[1]), beside)
+    align(plane, motion, out=within[:, :, 1])
+    assert np.array_equal(beside[1], whole) and np.array_equal(within[:, :, 1], whole)
+    assert (beside[[0, 2]] == 7).all() and (within[:, :, 0] == 7).all()
+    part = np.full((12, 24, 2), 7, np.float32)
+    align(plane, motion, (2, 5, 3, 9), part[:, :, 0])
+    assert np.array_equal(part[:, :, 0], whole[8:20, 12:36]) and (part[:, :, 1] == 7).all()
+
+
+def test_without_motion_a_plane_stays() -> None:
+    plane = random_plane(40, 56)
+    assert np.array_equal(align(plane, np.zeros((5, 7, 2), np.float32)), plane)
+
+
+@pytest.mark.parametrize("move", [(0, 0), (3, -5), (-7, 10), (1.5, 0.25), (-0.75, 6.5)])
+def test_a_quick_search_brings_a_moved_plane_back(move: tuple[float, float]) -> None:
+    plane = texture(192, 192)
+    moved = shifted(plane, *move)
+    found = find_motion(pyramid(plane), pyramid(moved), quick=True)
+    inner = found.motion[4:-4, 4:-4]
+    assert np.mean(np.abs(inner - np.array(move)).max(axis=2) <= 0.5) > 0.95
+    gap = (align(moved, found.motion) - plane)[32:-32, 32:-32]
+    assert np.sqrt(np.mean(gap**2)) < 0.01
+
+
+def test_motion_through_a_window_is_found() -> None:
+    """The camera moves evenly; on one side the last picture stands in for the one beyond."""
+    plane = texture(192, 192)
+    moves = [(2.5 * far, -3.0 * far) for far in (-3, -2, -1, 0, 1, 2, 2)]
+    window = [plane if move == (0, 0) else shifted(plane, *move) for move in moves]
+    found = find_motions([pyramid(one) for one in window])
+    assert found.shape == (7, 24, 24, 2) and found.dtype == np.float32 and not found[3].any()
+    assert np.array_equal(found[5], found[6])
+    for place, move in enumerate(moves):
+        assert np.mean(np.abs(found[place, 4:-4, 4:-4] - np.array(move)).max(axis=2) <= 0.5) > 0.95
+        gap = (align(window[place], found[place]) - plane)[32:-32, 32:-32]
+        assert np.sqrt(np.mean(gap**2)) < 0.01
+
+
+def test_a_window_of_one_picture_does_not_move() -> None:
+    one = pyramid(texture(64, 80))
+    assert not find_motions([one] * 7).any() and find_motions([one]).shape == (1, 8, 10, 2)
+    again = [level.copy() for level in one]
+    assert not find_motions([again, one, again]).any()
+
+
 def test_threads_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     plane = texture(200, 264)
     results = []
@@ -107,4 +217,7 @@ def test_threads_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
         found = find_motion(pyramid(plane), pyramid(shifted(plane, 2.25, -3)))
         picture = np.repeat(plane[:, :, None], 3, axis=2)
         results.append(fuse(picture, [picture[::-1].copy()], found.motion[None], np.ones_like(found.apart)[None]))
-    assert np.array_equal(*results)
+        results.append(find_motions([pyramid(shifted(plane, *move)) for move in ((-1, 2), (0, 0), (2.25, -3))]))
+        results.append(align(plane, found.motion))
+    for one, other in zip(results[:3], results[3:], strict=True):
+        assert np.array_equal(one, other)

@@ -114,8 +114,10 @@ def test_nothing_is_seen_across_a_cut(restorer: Restorer) -> None:
 
 
 def test_a_lone_picture_is_a_shot_of_its_own(restorer: Restorer) -> None:
-    lone = planes(RestoredReader(Held("yuv420p", (32, 24), [5]), restorer, ShotParams(), [(0, 1)]))
-    still = planes(RestoredReader(Held("yuv420p", (32, 24), [5] * 7), restorer, ShotParams(), [(0, 7)]), 3, 4)
+    """In 16 bits: coarser codes are dithered, each picture in its own way."""
+    finest = sample_format("yuv422p16le")
+    lone = planes(RestoredReader(Held("yuv420p", (32, 24), [5]), restorer, ShotParams(), [(0, 1)], finest))
+    still = planes(RestoredReader(Held("yuv420p", (32, 24), [5] * 7), restorer, ShotParams(), [(0, 7)], finest), 3, 4)
     assert equal(lone, still)
 
 
