@@ -168,7 +168,7 @@ def read_groups(folder: Path) -> list[Group]:
 
 
 def _read(path: Path) -> Group:
-    remedy = "remove it, and python -m models.data septuplets makes them again"
+    remedy = f"remove {path.stem}.* there, and python -m models.data septuplets makes them again"
     try:
         card = json.loads(path.read_text("utf-8"))
         group = Group(path.with_suffix(".bin"), **{**card, "recordings": tuple(card["recordings"])})

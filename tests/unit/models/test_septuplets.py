@@ -192,7 +192,10 @@ def test_damaged_caches_give_a_sentence(photographs: Path, tmp_path: Path) -> No
     build(photographs, tmp_path, "--photographs", 1)
     path = next(tmp_path.glob("*.bin"))
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(SystemExit, match=r"has \d+ bytes, not \d+: remove both"):
+    with pytest.raises(SystemExit, match=rf"has \d+ bytes, not \d+: remove {path.stem}\.\* there"):
+        read_groups(tmp_path)
+    path.with_suffix(".motion").write_bytes(b"")
+    with pytest.raises(SystemExit, match="motion is not whole: remove"):
         read_groups(tmp_path)
     (tmp_path / f"{path.stem}.json").write_text(json.dumps({"source": "a"}))
     with pytest.raises(SystemExit, match="missing or damaged"):
