@@ -119,7 +119,7 @@ def _digest(source: Path, settings: RestoreSettings, restorer: Restorer, order: 
 def _like(info: MediaInfo, order: _Order) -> MediaInfo:
     """Return what the output is to be like: the source with the stored format, and a timecode that begins at its first frame."""
     code = advanced(info.timecode, order.start, info.rate) if info.timecode and order.codec else info.timecode
-    return replace(info, format=order.format, tags=stored_tags(info, order.format), timecode=code)
+    return replace(info, format=order.format, tags=stored_tags(info, order.format, order.codec), timecode=code)
 
 
 def _write_parts(restored: RestoredReader, parts: MovieParts | StillParts, order: _Order, bar: Bar) -> None:

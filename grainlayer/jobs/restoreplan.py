@@ -24,6 +24,10 @@ TOLD, ESTIMATED, NONE = "told by the stream", "estimated", "none: lossless"
 """Where the quantiser of a source comes from."""
 
 
+RANGED = ("ffv1",)
+"""Codecs whose files say whether codes have full range."""
+
+
 def codec_for(out: Path, codec: str | None) -> str | None:
     """Return the codec of an output, None for stills. Raise MediaError for one that restored movies are not written in."""
     suffix = out.suffix.lower()
@@ -67,13 +71,16 @@ def _in_stills(format: SampleFormat) -> SampleFormat:
     return sample_format(f"gbr{'a' if format.alpha else ''}p{STILL_BITS}le")
 
 
-def stored_tags(info: MediaInfo, format: SampleFormat) -> ColourTags:
-    """Return what the codes of a format mean: a movie's own tags; RGB and grey in full range; what was RGB in video range as YUV."""
+def stored_tags(info: MediaInfo, format: SampleFormat, codec: str | None) -> ColourTags:
+    """Return what the codes of a format mean: a movie's own tags; RGB and grey in full range; what was RGB in video range as YUV.
+
+    ProRes and DNxHR, which say nothing of range, are taken for video range by every program.
+    """
     tags = info.tags
     if format.kind != "yuv":
         return replace(tags, full_range=True, matrix=MATRIX_RGB if format.kind == "rgb" else tags.matrix, chroma_location=0)
     if info.format.kind == "yuv" and tags.matrix != MATRIX_RGB:
-        return tags
+        return replace(tags, full_range=tags.full_range and codec in RANGED)
     return replace(tags, full_range=False, matrix=matrix_number(replace(tags, matrix=UNSPECIFIED), info.height))
 
 

@@ -169,6 +169,19 @@ def test_alpha_is_kept_or_named(tmp_path: Path) -> None:
     assert any("alpha" in sentence for sentence in done["warnings"])
 
 
+@pytest.mark.parametrize(("name", "full"), [("out.mov", False), ("out.mkv", True)])
+def test_full_range_keeps_its_levels(tmp_path: Path, name: str, full: bool) -> None:
+    form, tags = sample_format("yuv420p"), replace(TAGS, full_range=True)
+    source = tmp_path / "full.mkv"
+    like = replace(info_for(96, 64, form, source), tags=tags)
+    with create_media(source, codec="ffv1", like=like) as writer:
+        writer.write(Frame(from_image(clean(96, 64, 0, 0), form, tags), 0, 0, 1))
+    restore(source, tmp_path / name, PLAIN)
+    assert facts(source).tags.full_range and facts(tmp_path / name).tags.full_range is full
+    given, made = (to_image(frames(path)[0].planes, facts(path).format, facts(path).tags) for path in (source, tmp_path / name))
+    assert np.abs(given.mean((0, 1)) - made.mean((0, 1))).max() < 0.003
+
+
 def test_pictures_become_a_movie_and_stay_numbered(clip: Path, tmp_path: Path) -> None:
     restore(clip, tmp_path / "a.%03d.png", replace(PLAIN, frames=(2, 5)))
     assert left_in(tmp_path) == ["a.002.png", "a.003.png", "a.004.png"]
