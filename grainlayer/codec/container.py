@@ -222,6 +222,8 @@ class _Assembly(ExitStack):
         coder.framerate, coder.sample_aspect_ratio = like.rate, like.sample_aspect
         if coder.codec.canonical_name == "hevc" and self._suffix != ".mkv":
             coder.codec_tag = "hvc1"
+        if coder.codec.canonical_name == "prores" and self._suffix == ".mov":
+            coder.codec_tag = "ap4h" if "444" in str(source.codec_context.pix_fmt) else "apch"
         if like.display_matrix:
             video.set_display_matrix(like.display_matrix)
         elif like.rotation:

@@ -111,7 +111,8 @@ def test_restored_pictures_are_nearer_to_the_truth(clip: Path, tmp_path: Path) -
 def test_every_output(clip: Path, tmp_path: Path, name: str, codec: str | None, to: str | None, stored: str) -> None:
     done = restore(clip, tmp_path / name, replace(PLAIN, codec=codec, to=to, frames=(0, 3)))
     info = facts(tmp_path / name)
-    assert (done["format"], info.format.name, info.width, info.height) == (stored, stored, 96, 64)
+    found = stored.replace("444p10", "444p12") if name == "out.mov" else stored  # ProRes 4444, which FFmpeg reads as 12 bits
+    assert (done["format"], info.format.name, info.width, info.height) == (stored, found, 96, 64)
     own, again = facts(clip), frames(tmp_path / name)
     assert len(again) == 3
     for given, made in zip(frames(clip), again, strict=False):
@@ -161,7 +162,7 @@ def test_a_lossless_source_has_no_quantiser(tmp_path: Path) -> None:
 def test_alpha_is_kept_or_named(tmp_path: Path) -> None:
     source = small_movie(tmp_path / "alpha.mkv", "ffv1", 2, (32, 18), "yuva420p")
     restore(source, tmp_path / "out.mov", PLAIN)
-    assert facts(tmp_path / "out.mov").format.name == "yuva444p10le"
+    assert facts(tmp_path / "out.mov").format.name.startswith("yuva444p") and b"ap4h" in (tmp_path / "out.mov").read_bytes()
     restore(source, tmp_path / "out.mkv", PLAIN)
     for given, made in zip(frames(source), frames(tmp_path / "out.mkv"), strict=True):
         assert np.abs(made.planes[3] / 1023 - given.planes[3] / 255).max() < 0.001
