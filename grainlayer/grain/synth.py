@@ -23,7 +23,7 @@ from grainlayer.grain.noise import check_seed, quantiles
 from grainlayer.grain.profile import NODES, STRENGTH_KNOTS, GrainProfile
 from grainlayer.grain.retexture import Texture, mean_by_block, plan_texture
 from grainlayer.grain.texture import TextureMap
-from grainlayer.native import address, kernel, run_rows
+from grainlayer.native import address, kernel, members, run_rows
 from grainlayer.types import Image, check_image
 
 Floats = NDArray[np.float64]
@@ -198,35 +198,16 @@ def _mean(plan: SynthPlan, base: Image, given: Table | None) -> Table | None:
 class Job(ctypes.Structure):
     """Mirror GrainlayerSynth of native/synth.cpp: the same fields in the same order."""
 
-    _fields_ = (
-        ("base", ctypes.c_void_p),
-        ("out", ctypes.c_void_p),
-        ("width", ctypes.c_int64),
-        ("x", ctypes.c_int64),
-        ("y", ctypes.c_int64),
-        ("seed", ctypes.c_uint64),
-        ("frame", ctypes.c_uint32),
-        ("planes", ctypes.c_int32),
-        ("fields", ctypes.c_int32),
-        ("extras", ctypes.c_int32),
-        ("parts", ctypes.c_int32),
-        ("reach", ctypes.c_int32),
-        ("quantiles", ctypes.c_void_p),
-        ("mix", ctypes.c_void_p),
-        ("rows", ctypes.c_void_p),
-        ("columns", ctypes.c_void_p),
-        ("gain", ctypes.c_void_p),
-        ("saturation", ctypes.c_float),
-        ("amount", ctypes.c_float),
-        ("add", ctypes.c_int32),
-        ("cells_x", ctypes.c_int32),
-        ("cells_y", ctypes.c_int32),
-        ("tilted", ctypes.c_int32),
-        ("maps", ctypes.c_void_p),
-        ("mean", ctypes.c_void_p),
-        ("strength", ctypes.c_void_p),
-        ("cross", ctypes.c_void_p),
-        ("extra_gram", ctypes.c_void_p),
+    _fields_ = members(
+        (ctypes.c_void_p, "base out"),
+        (ctypes.c_int64, "width x y"),
+        (ctypes.c_uint64, "seed"),
+        (ctypes.c_uint32, "frame"),
+        (ctypes.c_int32, "planes fields extras parts reach"),
+        (ctypes.c_void_p, "quantiles mix rows columns gain"),
+        (ctypes.c_float, "saturation amount"),
+        (ctypes.c_int32, "add cells_x cells_y tilted"),
+        (ctypes.c_void_p, "maps mean strength cross extra_gram"),
     )
 
 

@@ -21,14 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grainlayer.errors import ParamError
-from grainlayer.native import address, kernel, run_rows
+from grainlayer.native import address, kernel, members, run_rows
+from grainlayer.picture.quantiser import CELL
 
 Floats = NDArray[np.float32]
 
 RESTORED = 0.25
 """What the excess of differences may be in a restored picture, over that in a recorded one: its noise is not that of rounding."""
-CELL = 8
-"""Pixels across a cell of the limits."""
 SMALLEST = 16
 """Pictures with a shorter side are left as they are."""
 COARSEST = 10
@@ -62,36 +61,23 @@ KERNELS: dict[str, tuple[Any, ...]] = {
 
 
 class LevelJob(ctypes.Structure):
-    """Mirror GrainlayerLevel of native/deband.cpp: the same fields in the same order."""
+    """Mirror GrainlayerLevel of native/deband.cpp: the same fields in the same order; its `from` is `given` here."""
 
-    _fields_ = (
-        ("own", ctypes.c_void_p),
-        ("coarse", ctypes.c_void_p),
-        ("trust", ctypes.c_void_p),
-        ("limit", ctypes.c_void_p),
-        ("out", ctypes.c_void_p),
-        ("height", ctypes.c_int64),
-        ("width", ctypes.c_int64),
-        ("half", ctypes.c_float),
-        ("share", ctypes.c_float),
-        ("last", ctypes.c_int32),
+    _fields_ = members(
+        (ctypes.c_void_p, "own given trust limit out"),
+        (ctypes.c_int64, "height width"),
+        (ctypes.c_float, "half share"),
+        (ctypes.c_int32, "last"),
     )
 
 
 class PictureJob(ctypes.Structure):
     """Mirror GrainlayerPicture of native/deband.cpp: the same fields in the same order."""
 
-    _fields_ = (
-        ("picture", ctypes.c_void_p),
-        ("coarse", ctypes.c_void_p),
-        ("trust", ctypes.c_void_p),
-        ("limit", ctypes.c_void_p),
-        ("source", ctypes.c_void_p),
-        ("out", ctypes.c_void_p),
-        ("height", ctypes.c_int64),
-        ("width", ctypes.c_int64),
-        ("half", ctypes.c_float),
-        ("amount", ctypes.c_float),
+    _fields_ = members(
+        (ctypes.c_void_p, "picture coarse trust limit source out"),
+        (ctypes.c_int64, "height width"),
+        (ctypes.c_float, "half amount"),
     )
 
 
@@ -286,7 +272,7 @@ def _evened(level: _Level, given: Floats, half: float, share: float, last: int) 
 
 
 def _level_job(level: _Level, given: Floats, trust: Floats, out: Floats, half: float, share: float) -> LevelJob:
-    job = LevelJob(own=address(level.own), coarse=address(given), trust=address(trust), limit=address(level.limit), out=address(out))
+    job = LevelJob(own=address(level.own), given=address(given), trust=address(trust), limit=address(level.limit), out=address(out))
     (job.height, job.width), job.half, job.share = level.shape, half, share
     return job
 

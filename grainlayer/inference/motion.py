@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grainlayer.native import address, kernel, run_rows
+from grainlayer.native import address, kernel, members, run_rows
 from grainlayer.types import Image
 
 Floats = NDArray[np.float32]
@@ -32,55 +32,31 @@ DRIFT = 0.06
 class MotionJob(ctypes.Structure):
     """Mirror GrainlayerMotion of native/motion.cpp: the same fields in the same order."""
 
-    _fields_ = (
-        ("here", ctypes.c_void_p),
-        ("there", ctypes.c_void_p),
-        ("guess", ctypes.c_void_p),
-        ("motion", ctypes.c_void_p),
-        ("apart", ctypes.c_void_p),
-        ("height", ctypes.c_int64),
-        ("width", ctypes.c_int64),
-        ("margin", ctypes.c_int64),
-        ("guess_rows", ctypes.c_int64),
-        ("guess_columns", ctypes.c_int64),
-        ("range", ctypes.c_int32),
-        ("fine", ctypes.c_int32),
-        ("quick", ctypes.c_int32),
-        ("drift", ctypes.c_float),
+    _fields_ = members(
+        (ctypes.c_void_p, "here there guess motion apart"),
+        (ctypes.c_int64, "height width margin guess_rows guess_columns"),
+        (ctypes.c_int32, "range fine"),
+        (ctypes.c_float, "drift"),
     )
 
 
 class FuseJob(ctypes.Structure):
     """Mirror GrainlayerFuse of native/motion.cpp: the same fields in the same order."""
 
-    _fields_ = (
-        ("here", ctypes.c_void_p),
-        ("there", ctypes.c_void_p),
-        ("motion", ctypes.c_void_p),
-        ("weight", ctypes.c_void_p),
-        ("out", ctypes.c_void_p),
-        ("height", ctypes.c_int64),
-        ("width", ctypes.c_int64),
-        ("count", ctypes.c_int32),
+    _fields_ = members(
+        (ctypes.c_void_p, "here there motion weight out"),
+        (ctypes.c_int64, "height width"),
+        (ctypes.c_int32, "count"),
     )
 
 
 class AlignJob(ctypes.Structure):
     """Mirror GrainlayerAlign of native/motion.cpp: the same fields in the same order."""
 
-    _fields_ = (
-        ("there", ctypes.c_void_p),
-        ("motion", ctypes.c_void_p),
-        ("out", ctypes.c_void_p),
-        ("height", ctypes.c_int64),
-        ("width", ctypes.c_int64),
-        ("columns", ctypes.c_int64),
-        ("block", ctypes.c_int64),
-        ("top", ctypes.c_int64),
-        ("left", ctypes.c_int64),
-        ("right", ctypes.c_int64),
-        ("step", ctypes.c_int64),
-        ("times", ctypes.c_float),
+    _fields_ = members(
+        (ctypes.c_void_p, "there motion out"),
+        (ctypes.c_int64, "height width columns block top left right step"),
+        (ctypes.c_float, "times"),
     )
 
 
@@ -107,50 +83,13 @@ def widen(plane: Floats) -> Floats:
     return np.pad(plane, MARGIN, mode="edge")
 
 
-def find_motion(here: Sequence[Floats], there: Sequence[Floats], *, quick: bool = False) -> Motion:
-    """Return the motion from one picture to another, both as `pyramid` made them from planes of code values.
-
-    `quick` compares every other row and tries half of the places: a third of the time, for what forgives a quarter of a pixel.
-    """
+def find_motion(here: Sequence[Floats], there: Sequence[Floats]) -> Motion:
+    """Return the motion from one picture to another, both as `pyramid` made them from planes of code values."""
     last = len(here) - 1
     found = _search(here[last], there[last], None, fine=last == 0)
     for level in reversed(range(last)):
-        found = _search(here[level], there[level], found.motion, fine=level == 0, quick=quick)
+        found = _search(here[level], there[level], found.motion, fine=level == 0)
     return found
-
-
-def find_motions(window: Sequence[Sequence[Floats]]) -> Floats:
-    """Return the motion from the middle of a window to each of its pictures (T, rows, columns, 2), given as pyramids; its own is 0.
-
-    The next pictures are searched for in full, those behind them only near where the motion so far leads.
-    """
-    middle = len(window) // 2
-    here = window[middle]
-    rows, columns = _blocks(here[0])
-    found = np.zeros((len(window), rows, columns, 2), np.float32)
-    for way in (-1, 1):
-        for far in range(1, middle + 1):
-            place = middle + way * far
-            if _same(window[place], window[place - way]):
-                found[place] = found[place - way]
-                continue
-            steps = found[place - way] * np.float32(far / max(far - 1, 1))
-            found[place] = find_motion(here, window[place], quick=True).motion if far == 1 else _near(here, window[place], steps)
-    return found
-
-
-def _same(one: Sequence[Floats], other: Sequence[Floats]) -> bool:
-    """Say whether two pyramids are of the same picture: those of others differ on the coarsest level."""
-    return one is other or (np.array_equal(one[-1], other[-1]) and np.array_equal(one[0], other[0]))
-
-
-def _near(here: Sequence[Floats], there: Sequence[Floats], expected: Floats) -> Floats:
-    """Return the motion (rows, columns, 2) near an expected one."""
-    level = min(1, len(here) - 1)
-    guess = np.ascontiguousarray(expected[:: 2 << level, :: 2 << level]) / np.float32(2 << level)
-    while level:
-        guess, level = _search(here[level], there[level], guess, fine=False, quick=True).motion, level - 1
-    return _search(here[0], there[0], guess, fine=True, quick=True).motion
 
 
 def align(there: Floats, motion: Floats, blocks: tuple[int, int, int, int] | None = None, out: Floats | None = None) -> Floats:
@@ -172,11 +111,11 @@ def align(there: Floats, motion: Floats, blocks: tuple[int, int, int, int] | Non
     return out
 
 
-def _search(here: Floats, there: Floats, guess: Floats | None, *, fine: bool, quick: bool = False) -> Motion:
+def _search(here: Floats, there: Floats, guess: Floats | None, *, fine: bool) -> Motion:
     rows, columns = _blocks(here)
     found = Motion(np.empty((rows, columns, 2), np.float32), np.empty((rows, columns), np.float32))
     job = _job(here, there, found)
-    job.fine, job.quick, job.drift, job.range = int(fine), int(quick), DRIFT, RANGE if guess is None else REFINE
+    job.fine, job.drift, job.range = int(fine), DRIFT, RANGE if guess is None else REFINE
     if guess is not None:
         job.guess, job.guess_rows, job.guess_columns = address(guess), guess.shape[0], guess.shape[1]
     _run("grainlayer_motion", job, rows)

@@ -9,32 +9,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grainlayer.errors import ParamError
+from grainlayer.inference.blocksearch import Codes, code_pyramid, find_motions
+from grainlayer.inference.deband import LUMA_STEP as STEP
 from grainlayer.inference.deband import deband
-from grainlayer.inference.motion import align, find_motions, pyramid
+from grainlayer.inference.motion import align
 from grainlayer.inference.registry import find_model
 from grainlayer.inference.runtime import Model, check_cancelled, load
 from grainlayer.params import ShotParams
 from grainlayer.picture.chroma import downsample, upsample
 from grainlayer.picture.planes import LUMA_WEIGHTS, Planes, matrix_number, scale, to_image
+from grainlayer.picture.quantiser import CELL
 from grainlayer.picture.samples import BT709, ColourTags, SampleFormat
 from grainlayer.picture.tiling import tiles
 from grainlayer.types import Image, check_image
 
 Floats = NDArray[np.float32]
 
-CELL = 8
-"""Pixels across a cell of the quantiser map."""
 TILE, WHOLE = 1024, 2_300_000
 """Pictures of more than WHOLE pixels are run in tiles of TILE pixels a side, halo beside it, so that memory stays bounded."""
-STEP = 1 / 219
-"""Step of 8-bit luma in video range."""
 HALVED, LEFT = (1, 1), 1
 """Chroma of the nets: half as large both ways, FFmpeg's chroma location left."""
 LEAST_QP = 8
@@ -79,9 +78,15 @@ class Recorded:
         return np.ascontiguousarray(_padded(self.luma, CELL)), np.ascontiguousarray(blue), np.ascontiguousarray(red)
 
     @cached_property
-    def pyramid(self) -> list[Floats]:
+    def pyramid(self) -> list[Codes]:
         """Return what motion is found on."""
-        return pyramid(self.planes[0])
+        return code_pyramid(self.planes[0])
+
+    def with_colour(self, given: Floats, halved: bool, quantiser: Floats) -> Recorded:
+        """Return the picture with other facts about its colour and quantiser; planes and pyramid, which are the same, are kept."""
+        other = replace(self, given=given, halved=halved, quantiser=quantiser)
+        vars(other).update(planes=self.planes, pyramid=self.pyramid)
+        return other
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,23 +101,27 @@ def recorded_planes(planes: Planes, format: SampleFormat, tags: ColourTags, quan
     """Return a picture of a movie or still as a net sees it. Alpha is left out. Raise MediaError if the planes are not of the format."""
     height, width = planes[0].shape
     matrix = matrix_number(tags, height)
-    if format.kind != "yuv" or matrix not in LUMA_WEIGHTS:
-        numbers = scale(format, tags.full_range, BT709)
-        given = recorded_image(to_image(planes, format, tags), BT709, quantiser)
-        step = 0.0 if format.floating else 1 / numbers.luma_range
-        return Recorded(given.luma, given.chroma, given.given, False, step, quantiser)
-    numbers = scale(format, tags.full_range, matrix)
+    is_yuv = format.kind == "yuv" and matrix in LUMA_WEIGHTS
+    numbers = scale(format, tags.full_range, matrix if is_yuv else BT709)
+    step = 0.0 if format.floating else 1 / numbers.luma_range
+    if not is_yuv:
+        return replace(recorded_image(to_image(planes, format, tags), BT709, quantiser), halved=False, step=step)
     luma = _normalised(planes[0], numbers.luma_offset, numbers.luma_range)
     pair = [_normalised(plane, numbers.chroma_offset, numbers.chroma_range) for plane in planes[1:3]]
-    step = 0.0 if format.floating else 1 / numbers.luma_range
-    if format.chroma_shift == HALVED and tags.chroma_location in (0, LEFT):
+    halved = format.chroma_shift == HALVED
+    if halved and tags.chroma_location in (0, LEFT):
         return Recorded(luma, np.stack(pair, axis=2), None, True, step, quantiser)
     colour = np.stack([upsample(plane, height, width, format.chroma_shift, tags.chroma_location) for plane in pair], axis=2)
-    return Recorded(luma, smaller(colour), colour, format.chroma_shift == HALVED, step, quantiser)
+    return Recorded(luma, smaller(colour), colour, halved, step, quantiser)
 
 
 def _normalised(plane: NDArray[np.generic], offset: float, span: float) -> Floats:
     return (plane.astype(np.float32) - np.float32(offset)) / np.float32(span)
+
+
+def _weights(matrix: int) -> tuple[float, float]:
+    """Return how much red and blue count in luma by an ITU-T H.273 matrix, as in BT.709 where it is none of ours."""
+    return LUMA_WEIGHTS.get(matrix, LUMA_WEIGHTS[BT709])
 
 
 def recorded_image(image: Image, matrix: int = BT709, quantiser: Floats | None = None) -> Recorded:
@@ -121,7 +130,7 @@ def recorded_image(image: Image, matrix: int = BT709, quantiser: Floats | None =
     The planes of such a picture come back as they were stored. Raise ParamError on a wrong shape.
     """
     check_image("The picture", image)
-    kr, kb = LUMA_WEIGHTS.get(matrix, LUMA_WEIGHTS[BT709])
+    kr, kb = _weights(matrix)
     red, green, blue = image[:, :, 0], image[:, :, 1], image[:, :, 2]
     luma = np.asarray((green + np.float32(kr) * (red - green)) + np.float32(kb) * (blue - green), np.float32)
     colour = colour_of(image, luma, matrix)
@@ -130,7 +139,7 @@ def recorded_image(image: Image, matrix: int = BT709, quantiser: Floats | None =
 
 def colour_of(image: Image, luma: Floats, matrix: int = BT709) -> Floats:
     """Return the chroma (H, W, 2) of a picture whose luma is known, at luma's size."""
-    kr, kb = LUMA_WEIGHTS.get(matrix, LUMA_WEIGHTS[BT709])
+    kr, kb = _weights(matrix)
     colour = np.empty((*luma.shape, 2), np.float32)
     colour[:, :, 0] = (image[:, :, 2] - luma) * np.float32(1 / (2 - 2 * kb))
     colour[:, :, 1] = (image[:, :, 0] - luma) * np.float32(1 / (2 - 2 * kr))
@@ -139,7 +148,7 @@ def colour_of(image: Image, luma: Floats, matrix: int = BT709) -> Floats:
 
 def as_image(picture: Restored, matrix: int = BT709) -> Image:
     """Return a restored picture as R, G, B (H, W, 3). Never clips."""
-    kr, kb = LUMA_WEIGHTS.get(matrix, LUMA_WEIGHTS[BT709])
+    kr, kb = _weights(matrix)
     blue, red = picture.chroma[:, :, 0] * np.float32(2 - 2 * kb), picture.chroma[:, :, 1] * np.float32(2 - 2 * kr)
     image = np.empty((*picture.luma.shape, 3), np.float32)
     np.add(picture.luma, red, out=image[:, :, 0])
@@ -281,10 +290,11 @@ def _wide(cells: Floats, shape: tuple[int, ...]) -> Floats:
 
 
 def _luma(here: Recorded, made: Floats, quantiser: Floats, params: ShotParams) -> Floats:
-    """Return what a net's luma becomes by the switches.
+    """Return of a net's luma what the switches ask for.
 
-    Where no codec was at work all change is depth, and stays within half a step of the stored codes; where the net's own eighth bit is
-    the stored one it has seen to that. Else depth alone stays within half a step, and deblocking alone keeps to whole steps.
+    Where a codec was at work, `deblock` and `depth` together take all of the net's change, `depth` alone what of it lies within half a
+    step of the stored codes, and `deblock` alone whole steps of it. Where none was, only rounding is to be undone: that is `depth`, and
+    within half a step. The net sees to that by itself for codes of 8 bits, so that its luma is then taken as it is.
     """
     if params.deblock and params.depth and (here.step == STEP or bool(np.all(quantiser > 0))):
         return made
@@ -298,7 +308,10 @@ def _luma(here: Recorded, made: Floats, quantiser: Floats, params: ShotParams) -
 
 
 def _colour(here: Recorded, made: Floats, params: ShotParams) -> Floats:
-    """Return what a net's chroma becomes; without the job `chroma`, or where it is stored finely, only the coarse part of its change."""
+    """Return of a net's chroma what the switches ask for.
+
+    Without `chroma`, or where it is stored finely, that is the coarse part of its change: what chroma of half the size can hold.
+    """
     if params.chroma and here.halved and here.given is None:
         return made
     height, width = here.luma.shape

@@ -26,8 +26,8 @@ Floats = NDArray[np.float32]
 
 KEPT, KEPT_BYTES = 12, 1 << 29
 """Pictures, and their bytes, that are kept, the last used."""
-EIGHT_BITS = sample_format("gray")
-"""Cuts are looked for on luma as a movie of 8 bits in video range holds it, by the measure that is used on files."""
+LUMA_CODES, CHROMA_CODES, BLACK = 219, 224, 16
+"""Codes of 8 bits in video range that luma and chroma of 1 span, and that of black."""
 ROUNDED = 1e-3
 """Part of a code by which a host's floats miss what was stored, at most."""
 COLOURLESS: Floats = np.empty((0, 0, 2), np.float32)
@@ -65,7 +65,7 @@ class Seen:
     @property
     def size(self) -> int:
         """Return bytes, about, with the planes and the pyramid that motion is found on."""
-        return self.recorded.luma.nbytes * 7 // 3 + 2 * self.recorded.chroma.nbytes
+        return self.recorded.luma.nbytes * 4 // 3 + 2 * self.recorded.chroma.nbytes
 
 
 class ShownRestorer:
@@ -95,10 +95,8 @@ class ShownRestorer:
         first, last = same_shot([one.look for one in seen], middle - places.start)
         spread = np.clip(np.arange(-reach, reach + 1) + (middle - places.start), first, last)
         window = [seen[place].recorded for place in spread]
-        kept = window[reach]
-        colour = colour_of(shown.coded(middle), kept.luma)
-        window[reach] = here = replace(kept, given=colour, halved=shown.whole, quantiser=quantiser)
-        vars(here).update(planes=kept.planes, pyramid=kept.pyramid)  # made once, and the same
+        colour = colour_of(shown.coded(middle), window[reach].luma)
+        window[reach] = here = window[reach].with_colour(colour, shown.whole, quantiser)
         made = self.restorer.restore(window, replace(params, restore=1.0))
         return as_image(Restored(made.luma - here.luma, made.chroma - here.colour))
 
@@ -111,8 +109,8 @@ class ShownRestorer:
                 self._kept.move_to_end(name)
                 return self._kept[name]
         found = recorded_image(shown.coded(place))
-        recorded = replace(found, luma=as_stored(found.luma, 219), chroma=as_stored(found.chroma, 224), given=COLOURLESS)
-        seen = Seen(recorded, look(shrink(recorded.luma, EIGHT_BITS) * np.float32(219) + np.float32(16 / 255)))
+        luma, chroma = as_stored(found.luma, LUMA_CODES), as_stored(found.chroma, CHROMA_CODES)
+        seen = Seen(replace(found, luma=luma, chroma=chroma, given=COLOURLESS), _look(luma))
         check_cancelled()  # then the picture's memory may have been given to another one meanwhile
         if name is not None:
             self._keep(name, seen)
@@ -123,6 +121,12 @@ class ShownRestorer:
             self._kept[name] = seen
             while len(self._kept) > KEPT or (len(self._kept) > 1 and sum(one.size for one in self._kept.values()) > KEPT_BYTES):
                 self._kept.popitem(last=False)
+
+
+def _look(luma: Floats) -> Look:
+    """Return what tells cuts of a luma (H, W), 0..1: of its codes of 8 bits in video range, as of files."""
+    form = sample_format("gray")
+    return look(shrink(luma, form) * np.float32(LUMA_CODES) + np.float32(BLACK / form.peak))
 
 
 def as_stored(plane: Floats, codes: int) -> Floats:

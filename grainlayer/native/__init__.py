@@ -49,6 +49,11 @@ def kernel(name: str, *types: Any, result: Any = None) -> Callable[..., Any]:
     return function
 
 
+def members(*groups: tuple[Any, str]) -> list[tuple[str, Any]]:
+    """Return the `_fields_` of a structure that mirrors one of the kernels: groups of a ctypes type and its members' names, in order."""
+    return [(name, kind) for kind, names in groups for name in names.split()]
+
+
 def address(array: NDArray[Any]) -> int:
     """Return the address of an array's first element, for a c_void_p argument. Raise GrainlayerError unless it is C-contiguous."""
     if not array.flags.c_contiguous:

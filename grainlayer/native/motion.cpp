@@ -14,7 +14,6 @@ struct GrainlayerMotion {
     float* apart;           // (rows, columns): mean square difference there
     int64_t height, width, margin, guess_rows, guess_columns;
     int32_t range, fine;    // whole samples searched around the best guess; 1: then halves and quarters
-    int32_t quick;          // 1: only every other row is compared, and only what lies above, below, left and right is tried
     float drift;            // price of a sample's distance from the guess, in units of the sum of absolute differences
 };
 
@@ -50,7 +49,7 @@ struct Place {
 
 // Sum of absolute (square = false) or squared differences of the window at (y, x) and the one moved there. Columns are summed
 // apart and then in order, so that every SIMD width gives the same bits.
-template <bool square, int64_t every = 1>
+template <bool square>
 GRAINLAYER_INLINE float difference(const GrainlayerMotion& job, int64_t y, int64_t x, Place move) {
     const int64_t pitch = job.width + 2 * job.margin;
     const float floor_y = std::floor(move.y), floor_x = std::floor(move.x);
@@ -60,7 +59,7 @@ GRAINLAYER_INLINE float difference(const GrainlayerMotion& job, int64_t y, int64
     const float w00 = (1 - fy) * (1 - fx), w01 = (1 - fy) * fx, w10 = fy * (1 - fx), w11 = fy * fx;
     const bool whole = fy == 0.0f && fx == 0.0f;
     float sums[kWindow] = {};
-    for (int64_t row = 0; row < kWindow; row += every, a += every * pitch, b += every * pitch) {
+    for (int64_t row = 0; row < kWindow; ++row, a += pitch, b += pitch) {
         const float* below = b + pitch;
         for (int64_t k = 0; k < kWindow; ++k) {
             const float other = whole ? b[k] : w00 * b[k] + w01 * b[k + 1] + w10 * below[k] + w11 * below[k + 1];
@@ -70,7 +69,7 @@ GRAINLAYER_INLINE float difference(const GrainlayerMotion& job, int64_t y, int64
     }
     float total = 0;
     for (int64_t k = 0; k < kWindow; ++k) total += sums[k];
-    return total * static_cast<float>(every);
+    return total;
 }
 
 struct Search {
@@ -90,8 +89,7 @@ GRAINLAYER_INLINE void consider(const GrainlayerMotion& job, Search& search, Pla
     if (!inside(job, search, move)) return;
     const float price = job.drift * (std::fabs(move.y - search.guess.y) + std::fabs(move.x - search.guess.x));
     if (price >= search.least) return;
-    const float apart = job.quick ? difference<false, 2>(job, search.y, search.x, move) : difference<false>(job, search.y, search.x, move);
-    const float cost = apart + price;
+    const float cost = difference<false>(job, search.y, search.x, move) + price;
     if (cost < search.least) {
         search.least = cost;
         search.best = move;
@@ -101,7 +99,7 @@ GRAINLAYER_INLINE void consider(const GrainlayerMotion& job, Search& search, Pla
 GRAINLAYER_INLINE void around(const GrainlayerMotion& job, Search& search, float step) {
     const Place centre = search.best;
     for (int32_t n = 0; n < 9; ++n)
-        if (n != 4 && (n % 2 == 1 || !job.quick)) consider(job, search, {centre.y + step * static_cast<float>(n / 3 - 1), centre.x + step * static_cast<float>(n % 3 - 1)});
+        if (n != 4) consider(job, search, {centre.y + step * static_cast<float>(n / 3 - 1), centre.x + step * static_cast<float>(n % 3 - 1)});
 }
 
 GRAINLAYER_INLINE Place guessed(const GrainlayerMotion& job, int64_t row, int64_t column) {

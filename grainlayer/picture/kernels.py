@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grainlayer.native import address, kernel, run_rows
+from grainlayer.native import address, kernel, members, run_rows
 from grainlayer.picture.samples import SampleFormat
 from grainlayer.types import Image
 
@@ -44,23 +44,13 @@ class Scale:
 class Layout(ctypes.Structure):
     """Mirror `Layout` of native/planes.cpp. Strides are in samples."""
 
-    _fields_ = [
-        ("planes", ctypes.c_void_p * 3),
-        ("strides", ctypes.c_int64 * 3),
-        ("width", ctypes.c_int32),
-        ("height", ctypes.c_int32),
-        ("bytes", ctypes.c_int32),
-        ("count", ctypes.c_int32),
-        ("across", ctypes.c_int32),
-        ("down", ctypes.c_int32),
-        ("on_across", ctypes.c_int32),
-        ("on_down", ctypes.c_int32),
-        ("luma_offset", ctypes.c_float),
-        ("luma_range", ctypes.c_float),
-        ("chroma_offset", ctypes.c_float),
-        ("peak", ctypes.c_float),
-        ("gains", ctypes.c_float * 4),
-    ]
+    _fields_ = members(
+        (ctypes.c_void_p * 3, "planes"),
+        (ctypes.c_int64 * 3, "strides"),
+        (ctypes.c_int32, "width height bytes count across down on_across on_down"),
+        (ctypes.c_float, "luma_offset luma_range chroma_offset peak"),
+        (ctypes.c_float * 4, "gains"),
+    )
 
 
 def fit(format: SampleFormat) -> bool:

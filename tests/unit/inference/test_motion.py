@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grainlayer.inference.motion import BLOCK, MARGIN, align, find_motion, find_motions, fuse, pyramid
+from grainlayer.inference.motion import BLOCK, MARGIN, align, find_motion, fuse, pyramid
 
 WINDOW = 2 * BLOCK
 
@@ -177,38 +177,6 @@ def test_without_motion_a_plane_stays() -> None:
     assert np.array_equal(align(plane, np.zeros((5, 7, 2), np.float32)), plane)
 
 
-@pytest.mark.parametrize("move", [(0, 0), (3, -5), (-7, 10), (1.5, 0.25), (-0.75, 6.5)])
-def test_a_quick_search_brings_a_moved_plane_back(move: tuple[float, float]) -> None:
-    plane = texture(192, 192)
-    moved = shifted(plane, *move)
-    found = find_motion(pyramid(plane), pyramid(moved), quick=True)
-    inner = found.motion[4:-4, 4:-4]
-    assert np.mean(np.abs(inner - np.array(move)).max(axis=2) <= 0.5) > 0.95
-    gap = (align(moved, found.motion) - plane)[32:-32, 32:-32]
-    assert np.sqrt(np.mean(gap**2)) < 0.01
-
-
-def test_motion_through_a_window_is_found() -> None:
-    """The camera moves evenly; on one side the last picture stands in for the one beyond."""
-    plane = texture(192, 192)
-    moves = [(2.5 * far, -3.0 * far) for far in (-3, -2, -1, 0, 1, 2, 2)]
-    window = [plane if move == (0, 0) else shifted(plane, *move) for move in moves]
-    found = find_motions([pyramid(one) for one in window])
-    assert found.shape == (7, 24, 24, 2) and found.dtype == np.float32 and not found[3].any()
-    assert np.array_equal(found[5], found[6])
-    for place, move in enumerate(moves):
-        assert np.mean(np.abs(found[place, 4:-4, 4:-4] - np.array(move)).max(axis=2) <= 0.5) > 0.95
-        gap = (align(window[place], found[place]) - plane)[32:-32, 32:-32]
-        assert np.sqrt(np.mean(gap**2)) < 0.01
-
-
-def test_a_window_of_one_picture_does_not_move() -> None:
-    one = pyramid(texture(64, 80))
-    assert not find_motions([one] * 7).any() and find_motions([one]).shape == (1, 8, 10, 2)
-    again = [level.copy() for level in one]
-    assert not find_motions([again, one, again]).any()
-
-
 def test_threads_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     plane = texture(200, 264)
     results = []
@@ -217,7 +185,6 @@ def test_threads_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
         found = find_motion(pyramid(plane), pyramid(shifted(plane, 2.25, -3)))
         picture = np.repeat(plane[:, :, None], 3, axis=2)
         results.append(fuse(picture, [picture[::-1].copy()], found.motion[None], np.ones_like(found.apart)[None]))
-        results.append(find_motions([pyramid(shifted(plane, *move)) for move in ((-1, 2), (0, 0), (2.25, -3))]))
         results.append(align(plane, found.motion))
-    for one, other in zip(results[:3], results[3:], strict=True):
+    for one, other in zip(results[:2], results[2:], strict=True):
         assert np.array_equal(one, other)

@@ -123,7 +123,7 @@ def test_repeated_pictures_count_by_what_they_show(restorer: ShownRestorer) -> N
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shown, "KEPT_BYTES", 3 * 96 * 64 * 14)
+    monkeypatch.setattr(shown, "KEPT_BYTES", 3 * 96 * 64 * 10)
     fresh = ShownRestorer(Restorer(device="cpu"))
     for first in range(0, 21, 7):
         change(fresh, scene(0, 7, first), names=[str(first + index) for index in range(7)])
