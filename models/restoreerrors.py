@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from models.restoredata import together
-from models.restorelosses import COLOUR, LUMA, as_given, typical_error
+from models.restorelosses import COLOUR, LUMA, PARTS, as_given, typical_error
 from models.septcache import Group, read_groups
 from models.shell import sentences
 from models.transcode import BLOCK
@@ -24,7 +24,7 @@ def errors(group: Group, recording: int) -> tuple[float, float, float]:
     size = group.height // BLOCK * BLOCK, group.width // BLOCK * BLOCK
     batch = together([group.crop(recording, [middle], middle, (0, 0), size)])
     wrong = as_given(batch) - batch.truth
-    luma, colour = (float(wrong[:, part].square().mean().sqrt()) for part in (slice(1), slice(1, 3)))
+    luma, colour = (float(wrong[:, part].square().mean().sqrt()) for part in PARTS)
     return 64 * float(batch.quantiser.mean()), luma, colour
 
 

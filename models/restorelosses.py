@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import nn
 
 from models.losses import psnr
 from models.restoredata import Batch
 from models.restorenet import upsampled
+from models.restoretasks import Goal
 
-Goal = Literal["restore", "quantiser", "flow"]
+PARTS = slice(1), slice(1, 3)
+"""Of the channels of a picture, those of luma and those of chroma."""
 LUMA, COLOUR = (0.0013, 0.006, 9.5), (0.0035, 0.0035, 12.0)
 """Root mean square error of luma and of chroma, brought up by linear interpolation, of recordings: what rounding and siting leave, code
 value, what a QP of 22 adds to it, and how many QP double that. By `python -m models.restoreerrors CACHE`, rounded."""
-
 LEAST = 0.3
 """Share of the typical error below which a crop's own error makes it count less."""
 
 
 def typical_error(quantiser: torch.Tensor, errors: tuple[float, float, float]) -> torch.Tensor:
-    """Return the error to be expected, code value (N, 1, 1, 1), for QP / 64 by cell (N, 1, H/8, W/8), by LUMA or COLOUR."""
+    """Return the error to be expected, code value (N, 1, 1, 1), at a quantiser, QP / 64 by cell (N, 1, H/8, W/8).
+
+    `errors` are LUMA or COLOUR.
+    """
     least, added, doubled = errors
     mean = 64 * quantiser.mean((1, 2, 3), keepdim=True)
     return torch.where(mean > 0, least + added * 2 ** ((mean - 22) / doubled), least)
 
 
 def relative(made: torch.Tensor, given: torch.Tensor, true: torch.Tensor, least: torch.Tensor) -> torch.Tensor:
-    """Return the mean over crops (N, C, H, W) of the mean square error of what was made by that of what was given.
+    """Return the mean over crops (N, C, H, W) of the mean square error of what was made, divided by that of what was given.
 
-    PSNR is a mean of its logarithm, so that all crops count alike: those of texture, where errors are great and little can be known of
-    them, and those of smooth parts. `least` (N, 1, 1, 1), code value: errors of crops far below it count less.
+    Divided so, all crops count alike, as they do in a mean of PSNR: those of texture, where errors are great and little can be known of
+    them, and those of smooth parts. A crop whose own error is far below `least` (N, 1, 1, 1), code value, counts less.
     """
     before, after = ((picture - true).square().mean((1, 2, 3)) for picture in (given, made))
     return (after / (before + least.flatten().square())).mean()
@@ -56,32 +58,37 @@ def guess(goal: Goal, net: nn.Module, batch: Batch) -> torch.Tensor:
     return net(batch.luma) if goal == "quantiser" else net(whole(batch))
 
 
+def quantiser_error(made: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Return the mean absolute error of estimated quantisers, QP."""
+    return 64 * (made - batch.quantiser).abs().mean()
+
+
 def loss_of(goal: Goal, made: torch.Tensor, batch: Batch, chroma: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (loss, part of chroma): `relative`, `chroma` being the weight of Cb and Cr; of the quantiser its mean absolute error, QP.
+    """Return (loss, its part of chroma): `relative` of luma and, `chroma` times, of Cb and Cr; of a quantiser (its error, 0).
 
     Norms that grow like the error itself suit less: by them a net learns to add detail that costs PSNR.
     """
     if goal == "quantiser":
-        return 64 * (made - batch.quantiser).abs().mean(), torch.zeros(())
+        return quantiser_error(made, batch), torch.zeros(())
     given, true = as_given(batch), batch.truth
     luma, colour = (
         relative(made[:, part], given[:, part], true[:, part], LEAST * typical_error(batch.quantiser, errors))
-        for part, errors in ((slice(1), LUMA), (slice(1, 3), COLOUR))
+        for part, errors in zip(PARTS, (LUMA, COLOUR), strict=True)
     )
     return luma + chroma * colour, colour.detach()
 
 
+def gain(goal: Goal, made: torch.Tensor, batch: Batch) -> tuple[float, float]:
+    """Return the gain of PSNR over the recording, dB, of Y and of Cb and Cr; for a quantiser its mean absolute error, QP, and 0."""
+    if goal == "quantiser":
+        return float(quantiser_error(made, batch)), 0.0
+    given, true = as_given(batch), batch.truth
+    luma, colour = (psnr(made[:, part], true[:, part]) - psnr(given[:, part], true[:, part]) for part in PARTS)
+    return luma, colour
+
+
 def gains(goal: Goal, net: nn.Module, batches: list[Batch]) -> tuple[float, float]:
-    """Return the mean gain of PSNR over the recording, dB, of Y and of Cb and Cr; for a quantiser its mean absolute error, QP, and 0."""
-    values: list[tuple[float, float]] = []
+    """Return the means over batches of what `gain` says of a net."""
     with torch.no_grad():
-        for batch in batches:
-            made = guess(goal, net, batch)
-            if goal == "quantiser":
-                values.append((64 * float((made - batch.quantiser).abs().mean()), 0.0))
-                continue
-            given, true = as_given(batch), batch.truth
-            values.append(
-                tuple(psnr(made[:, part], true[:, part]) - psnr(given[:, part], true[:, part]) for part in (slice(1), slice(1, 3)))
-            )
-    return sum(y for y, _ in values) / len(values), sum(c for _, c in values) / len(values)
+        values = [gain(goal, guess(goal, net, batch), batch) for batch in batches]
+    return sum(luma for luma, _ in values) / len(values), sum(colour for _, colour in values) / len(values)

@@ -10,11 +10,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.nets import QUALITY_BLOCKS, QUALITY_WIDTHS, RemovalNet
+from models.grow import grow, widths_of
+from models.nets import RemovalNet
 
 DEFAULT_WIDTHS = (32, 48, 96)
 DEFAULT_BLOCKS = (1, 1, 3)
 """A little narrower in the middle than the removal net, for 25.1 kMAC a pixel with one frame and 27.7 with seven."""
+QUALITY_WIDTHS = (64, 96, 192)
+QUALITY_BLOCKS = (2, 2, 4)
+"""The same of the large net, for machines with a GPU or with patience: it begins from the default net."""
 SEEN, GAIN = 4.0, 0.05
 """What the pictures' deviation from their local mean is multiplied by before the first convolution, and the answer after the last:
 errors of recordings are a few thousandths to a few hundredths."""
@@ -73,14 +77,18 @@ class RestoreNet(RemovalNet):
         return SEEN * torch.cat((here - around, others.clamp(-MOVED, MOVED)), 1)
 
     def begin_from(self, fewer: RestoreNet) -> None:
-        """Take over a net of fewer frames and of the same size, so that the answer is its answer and further neighbours count for nothing.
+        """Take over a net of as many frames or fewer, as large or smaller, so that the answer is its answer: further neighbours count
+        for nothing, and what further channels give to the others starts at 0.
 
-        Raise RuntimeError where the sizes differ, ValueError where it has more frames.
+        Raise ValueError where it has more frames, or is wider or has more blocks anywhere.
         """
         beside = (self.frames - fewer.frames) // 2
         if beside < 0:
             raise ValueError(f"A net of {fewer.frames} frames does not fit into one of {self.frames}.")
         state = fewer.state_dict()
+        sizes, room = widths_of(state), widths_of(self.state_dict())
+        if any(one > most for one, most in zip((*sizes[0], *sizes[1]), (*room[0], *room[1]), strict=True)):
+            raise ValueError(f"A net of widths {sizes[0]} and blocks {sizes[1]} does not fit into one of {room[0]} and {room[1]}.")
         head = state["head.weight"]
         parts: list[torch.Tensor] = []
         for channels in head[:, :-4].split((4 * fewer.frames, 2 * fewer.frames), 1):
@@ -88,7 +96,9 @@ class RestoreNet(RemovalNet):
             here, first, last = channels.split((count, fewer.frames // 2 * count, fewer.frames // 2 * count), 1)
             new = head.new_zeros(len(head), beside * count, 3, 3)
             parts += [here, new, first, last, new]
-        self.load_state_dict(state | {"head.weight": torch.cat((*parts, head[:, -4:]), 1)})
+        same = RestoreNet(self.frames, *sizes)
+        same.load_state_dict(state | {"head.weight": torch.cat((*parts, head[:, -4:]), 1)})
+        grow(same, self)
 
     def _hide_others(self) -> None:
         """Let the net begin as one of a single frame: untrained weights on what moves would be noise, and drown what is to be learnt."""
@@ -97,7 +107,7 @@ class RestoreNet(RemovalNet):
         self.head.weight[:, 6 + 4 * count : 6 + 6 * count] = 0
 
 
-def quality_net(frames: int = 5) -> RestoreNet:
+def quality_net(frames: int = 7) -> RestoreNet:
     """Return the large net, for machines with a GPU or with patience."""
     return RestoreNet(frames, QUALITY_WIDTHS, QUALITY_BLOCKS)
 

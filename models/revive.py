@@ -1,11 +1,14 @@
 """Keep the rectifiers of removal nets alive: one that gives 0 on every picture learns nothing and serves nothing.
 
-Four fifths of those of the lowest scale are dead in the default net, which was trained without this.
+`python -m models.revive CHECKPOINT ...` counts those that are dead, by block, on the crops that removal nets are checked on: nearly all of
+the lowest scale's in the default net, which was trained without this.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -70,3 +73,28 @@ def revive(net: nn.Module, inputs: Sequence[tuple[torch.Tensor, ...]]) -> int:
             block.second.weight[:, dead] = 0
         count += int(dead.sum())
     return count
+
+
+def census(net: nn.Module, inputs: Sequence[tuple[torch.Tensor, ...]]) -> dict[str, tuple[int, int]]:
+    """Return by a block's name how many of its units are dead, and how many it has."""
+    names = [name for name, module in net.named_modules() if isinstance(module, ResBlock)]
+    return {name: (int((share < RARE).sum()), len(share)) for name, share in zip(names, shares(net, inputs), strict=True)}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the dead units of the averaged removal nets of checkpoints. Exits with a sentence where one holds none."""
+    from models.check import hold
+    from models.data import data_root
+    from models.tasks import smaller_net
+
+    if not arguments:
+        raise SystemExit("Name checkpoints of removal nets: python -m models.revive RUN/last.pt ...")
+    nets = {path: smaller_net(Path(path)) for path in arguments}
+    inputs = [(batch.grainy, batch.hint) for batches in hold(data_root() / "val", moving=False).values() for batch in batches]
+    for path, net in nets.items():
+        found = census(net.eval(), inputs)
+        print(f"{path}: " + ", ".join(f"{name} {dead} of {count}" for name, (dead, count) in found.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

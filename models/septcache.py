@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grainlayer.inference.motion import align, find_motions, pyramid
+from grainlayer.inference.blocksearch import code_pyramid, find_motions
+from grainlayer.inference.motion import align
 from models.shell import reason
 from models.transcode import CELL, Floats, Recipe, Recording, from_codes, to_codes
 
@@ -124,7 +125,7 @@ class Group:
 def motions(luma: NDArray[np.uint8]) -> NDArray[np.int16]:
     """Return the motion (F - 6, 7, H/8, W/8, 2) from each middle frame of a recording (F, H, W) to it and its neighbours, quarters of a
     pixel, as the runtime finds it."""
-    seen = [pyramid(from_codes(frame, 8, chroma=False)) for frame in luma]
+    seen = [code_pyramid(from_codes(frame, 8, chroma=False)) for frame in luma]
     found = [find_motions(seen[middle - SIDES : middle + SIDES + 1]) for middle in range(SIDES, len(luma) - SIDES)]
     return np.round(4 * np.stack(found)).astype(np.int16)
 

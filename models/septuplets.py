@@ -1,9 +1,9 @@
 """Make a cache of septuplets to learn restoration from: `python -m models.data septuplets --out CACHE`.
 
 Sources are good movies and image sequences, and photographs in synthetic motion. Each gives groups of successive pictures, each of which
-is recorded several times by models/transcode.py; models/septcache.py keeps them. What a group holds follows from the seed and its name
-alone, so that a run that stopped goes on by the same command. Whole sources are held out to check on, by their names, and so is all that
-lies in a folder called research_only or check: that may only evaluate.
+is recorded several times by models/transcode.py; models/septcache.py keeps them. A group's truth, and how it is recorded, follow from the
+seed and its name alone, so that a run that stopped goes on by the same command. Whole sources are held out to check on, by their names,
+and so is all that lies in a folder called research_only or check: that may only evaluate.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import argparse
 import json
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,8 +45,9 @@ SMALLEST, LARGE = 64, 160
 """Least width and height of a coded picture, smaller ones damage libx265, and of one made half as large."""
 CHECKED = (22, 27, 32, 37)
 """QPs of the recordings of held-out groups, to which one of rounding alone is added."""
-FLAT, SOFT = 0.35, 0.25
-BLURS = 0.7, 4.0
+FLAT, SOFT, BLURS = 0.35, 0.25, (0.7, 4.0)
+"""Shares of the groups with the low contrast of LOG footage, and of those out of focus, without noise, where bit depth shows; and the
+standard deviation of the latter's blur, pixels."""
 HALVED = 0.7
 """Share of the groups made half as large, by the mean of 2x2 pixels: as sharp as pictures can be, after any motion. Of pictures that
 were only moved, interpolated, a net learns to make others soft."""
@@ -54,7 +56,6 @@ FLUTTERING, SHAKEN = 0.25, 0.35
 pictures are blurred by its motion and others not: what neighbours show must not be trusted blindly."""
 NOISY, NOISE = 0.4, (0.3, 2.5)
 """Share of the groups that are not soft with the noise of a camera, new in each picture, and its deviation, codes of 8 bits."""
-"""Shares of the groups with the low contrast of LOG footage, and of those out of focus, without noise, where bit depth shows."""
 
 
 @dataclass(frozen=True)
@@ -159,10 +160,15 @@ def read_window(source: Source, plan: Plan, rng: np.random.Generator) -> Floats:
     if rng.random() < HALVED and min(pictures[0].shape[1:]) >= 2 * LARGE:
         pictures = [_halved(picture) for picture in pictures]
     height, width = (min(most, n // BLOCK * BLOCK) for most, n in zip((plan.height, plan.width), pictures[0].shape[1:], strict=True))
-    if min(height, width) < SMALLEST:
-        raise SystemExit(f"{source.path} is too small to make septuplets of, under {SMALLEST} pixels a side: take it out.")
+    _check_side(source, min(height, width))
     y, x = (int(rng.integers(0, n - part + 1)) for n, part in zip(pictures[0].shape[1:], (height, width), strict=True))
     return np.stack([picture[:, y : y + height, x : x + width] for picture in pictures])
+
+
+def _check_side(source: Source, side: int) -> None:
+    """Exit with a sentence where a source gives pictures too small to be coded."""
+    if side < SMALLEST:
+        raise SystemExit(f"{source.path} is too small to make septuplets of, under {SMALLEST} pixels a side: take it out.")
 
 
 def _pictures(reader: Reader, start: int, stop: int) -> list[Floats]:
@@ -185,8 +191,7 @@ def move_photograph(source: Source, plan: Plan, rng: np.random.Generator) -> Flo
     picture = read_rgb(source.path)
     times = 2 if rng.random() < HALVED and min(picture.shape[:2]) >= 2 * LARGE else 1
     side = min(plan.height, plan.width, *(n // times // BLOCK * BLOCK for n in picture.shape[:2]))
-    if side < SMALLEST:
-        raise SystemExit(f"{source.path} is too small to make septuplets of, under {SMALLEST} pixels a side: take it out.")
+    _check_side(source, side)
     shot = move([picture], rng, times * side, plan.frames)
     if rng.random() < FLUTTERING:
         shot = fluttering(shot, rng)
@@ -221,16 +226,21 @@ def shaken(shot: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 
 
 def line(angle: float, length: float, reach: int) -> torch.Tensor:
-    """Return the weights (2 reach + 1, 2 reach + 1) of a mean along a line through the middle, `length` pixels long."""
+    """Return the weights (2 reach + 1, 2 reach + 1), sum 1, of a mean along a line through the middle, `length` pixels long.
+
+    Each of 65 points of the line counts for the four pixels around it, by linear interpolation; what lies beyond the reach is cut off.
+    """
     along = np.linspace(-0.5, 0.5, 65) * length
     y, x = reach + along * np.sin(angle), reach + along * np.cos(angle)
     top, left = np.floor(y).astype(int), np.floor(x).astype(int)
-    weights = np.zeros((2 * reach + 3,) * 2, np.float32)
+    side = 2 * reach + 1
+    weights = np.zeros((side + 2, side + 2), np.float32)
     for down in (0, 1):
         for right in (0, 1):
             share = np.abs(1 - down - (y - top)) * np.abs(1 - right - (x - left))
             np.add.at(weights, (top + down, left + right), share / 65)
-    return torch.from_numpy(weights[: 2 * reach + 1, : 2 * reach + 1] / weights[: 2 * reach + 1, : 2 * reach + 1].sum())
+    inner = weights[:side, :side]
+    return torch.from_numpy(inner / inner.sum())
 
 
 def blurred(clip: Floats, radius: float) -> Floats:
@@ -287,7 +297,23 @@ def build(plan: Plan, out: Path, jobs: int) -> int:
     Exits with a sentence for another plan's cache.
     """
     sources = sources_of(plan)
-    card = {**asdict(plan), "clips": list(plan.clips), "held": sorted(source.name for source in sources if source.part == HELD)}
+    _open_cache(out, {**asdict(plan), "clips": list(plan.clips), "held": sorted(s.name for s in sources if s.part == HELD)})
+    groups = [(source, n) for source in sources for n in range(plan.windows if source.kind == "clip" else plan.shots)]
+    paths = {(source, n): out / f"{source.name}-{n}.bin" for source, n in groups}
+    missing = [group for group in groups if not paths[group].with_suffix(".json").exists()]
+    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        made = [pool.submit(make_group, source, n, plan, paths[source, n]) for source, n in missing]
+        try:
+            for done, group in enumerate(as_completed(made), len(groups) - len(missing) + 1):
+                print(f"{done} of {len(groups)}: {group.result()}", flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return len(groups)
+
+
+def _open_cache(out: Path, card: Mapping[str, Any]) -> None:
+    """Make a folder the cache that a card describes, or see that it is. Exits with a sentence where it cannot be, or is another one."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         before = json.loads((out / CARD).read_text("utf-8")) if (out / CARD).exists() else None
@@ -297,18 +323,6 @@ def build(plan: Plan, out: Path, jobs: int) -> int:
         raise SystemExit(f"{out} cannot hold a cache ({why}): give another folder as --out.") from error
     if before is not None and (changed := [key for key, value in card.items() if before.get(key) != value]):
         raise SystemExit(f"{out} was made with another {', '.join(changed)}: go back to it, or give another folder as --out.")
-    groups = [(source, n) for source in sources for n in range(plan.windows if source.kind == "clip" else plan.shots)]
-    paths = {(source, n): out / f"{source.name}-{n}.bin" for source, n in groups}
-    missing = [group for group in groups if not paths[group].with_suffix(".json").exists()]
-    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        made = [pool.submit(make_group, source, n, plan, paths[source, n]) for source, n in missing]
-        try:
-            for place, line in enumerate(as_completed(made)):
-                print(f"{len(groups) - len(missing) + place + 1} of {len(groups)}: {line.result()}", flush=True)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return len(groups)
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[Plan, Path, int]:

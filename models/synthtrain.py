@@ -24,6 +24,7 @@ from models.runfolder import RunFolder, Stop, plot_curve, read_log, read_state, 
 from models.shell import sentences
 from models.synthbank import GREYS, PROBABILITIES, RADII, SIZE, SPREADS, Bank, build_bank, power_spectrum, ranked_values, value_limits
 from models.synthnet import FIELDS, Critic, SynthNet
+from models.training import learning_rate, set_up_torch, update_average
 
 COLUMNS = ("step", "seconds", "rate", "loss", "strength", "spectrum", "marginal", "critic")
 CONDITIONS, REPEATS, PATCH = 6, 6, 64
@@ -150,10 +151,7 @@ class Run:
             for group in optimiser.param_groups:
                 group["lr"] = self.rate()
             optimiser.step()
-        keep = min(0.9995, (self.step + 1) / (self.step + 10))
-        with torch.no_grad():
-            for kept, new in zip(self.average.parameters(), self.net.parameters(), strict=True):
-                kept.lerp_(new, 1 - keep)
+        update_average(self.average, self.net, self.step, 0.9995)
         self.step += 1
         return tuple(value.item() for value in (loss, found.strength, found.spectrum, found.marginal, doubt))
 
@@ -181,9 +179,8 @@ class Run:
             return -self.critic(fake, plane, emulsion).float().mean(), doubt.detach()
 
     def rate(self) -> float:
-        """Return a cosine from the peak to a hundredth of it, after a warm-up of 100 steps."""
-        share = 0.5 * (1 + math.cos(math.pi * min(1.0, self.step / self.args.steps)))
-        return self.args.rate * min(1.0, (self.step + 1) / 100) * (0.01 + 0.99 * share)
+        """Return the learning rate of the step."""
+        return learning_rate(self.step, self.args.steps, self.args.rate, 100)
 
     def _after(self, stopping: bool) -> None:
         """Log and save where that is due after a step."""
@@ -239,8 +236,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, resuming where the folder's checkpoint stands."""
     args = parse(arguments)
-    torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)
+    set_up_torch(args.threads)
     with sentences("fewer --threads"):
         Run(args).train()
 

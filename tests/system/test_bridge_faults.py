@@ -23,8 +23,8 @@ import pytest
 from grainlayer.server import wire
 from grainlayer.server.rendezvous import read_rendezvous
 from tests.host.ofx import SPLIT, SYNTH, Host
+from tests.system.hosting import SIZE, Floats, grainy, prepare, rendered
 from tests.system.serving import Place, place
-from tests.system.test_bridge import SIZE, Floats, grainy, prepare, rendered
 
 LONG = bool(os.environ.get("GRAINLAYER_SOAK"))
 KILLS = 200 if LONG else 2

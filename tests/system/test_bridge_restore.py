@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,9 @@ from grainlayer.inference.restore import Restored, as_image, larger
 from grainlayer.params import ShotParams, View
 from tests.bench.restore.clips import clip_sources, read_truth
 from tests.bench.restore.degrade import Condition, decode, encode, from_codes, to_codes
-from tests.host.ofx import RESTORE, Host, build_bridge
+from tests.host.ofx import RESTORE, Host
+from tests.system.hosting import Floats, prepare
 from tests.system.serving import Place, place
-from tests.system.test_bridge import Floats, prepare
 
 SIZE = WIDTH, HEIGHT = 176, 112
 FRAMES = 9
@@ -61,24 +60,6 @@ def clip(data_root: Path) -> Clip:
 @pytest.fixture(scope="module")
 def other(data_root: Path) -> Clip:
     return encoded("svt_intotree_10bit")
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Place]:
-    """Give a place whose server runs for all tests of this file."""
-    build_bridge()
-    with place() as found:
-        found.start()
-        found.rendezvous()
-        yield found
-
-
-@pytest.fixture
-def host(served: Place, tmp_path: Path) -> Iterator[Host]:
-    """Return a test host with the bridge loaded."""
-    with Host(tmp_path, served.environment) as found:
-        found.load()
-        yield found
 
 
 def restored(pictures: Floats, frame: int, scale: float = 1.0, **values: Any) -> Floats:

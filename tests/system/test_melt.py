@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from grainlayer.params import Effect, Kind, Param, for_effect
 from tests.host.ofx import BUILD, BUNDLE, IDS, SPLIT, Host, build_bridge
+from tests.system.hosting import grainy
 from tests.system.serving import Place, place
-from tests.system.test_bridge import grainy
 
 Codes = NDArray[np.uint16]
 

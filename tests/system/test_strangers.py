@@ -19,8 +19,8 @@ from grainlayer.params import Effect, ShotParams
 from grainlayer.server.wire import Code
 from tests.host.ofx import BUNDLE, SPLIT, Host, build_bridge, build_host
 from tests.system.footage import grainy_picture
+from tests.system.hosting import SIZE, grainy, prepare
 from tests.system.serving import Place, place
-from tests.system.test_bridge import SIZE, grainy, prepare
 from tests.system.test_bridge_faults import assert_source
 
 pytestmark = [

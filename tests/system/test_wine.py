@@ -11,7 +11,7 @@ import pytest
 
 from tests.host.ofx import BUNDLE, IDS, ROOT, SPLIT, Host, build
 from tests.host.windows import complaints
-from tests.system.test_bridge import SIZE, code, grainy, prepare
+from tests.system.hosting import SIZE, code, grainy, prepare
 
 COMPILER = "x86_64-w64-mingw32-g++-posix"
 TOOLCHAIN = f"-DCMAKE_TOOLCHAIN_FILE={ROOT / 'ofx_bridge' / 'mingw.cmake'}"

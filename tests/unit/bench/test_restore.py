@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.bench.report import Report
-from tests.bench.restore import clips, degrade, measures, methods, sky, tables
+from tests.bench.restore import clips, degrade, linear, measures, methods, sky, tables
 from tests.bench.restore.banding import PLAIN, STRETCHED, cambi
 from tests.bench.restore.clips import Source, Truth
 from tests.bench.restore.degrade import Condition, Degraded
@@ -216,3 +216,13 @@ def test_targets_are_held_against_a_net() -> None:
     for table in (tables.precision_table(found), tables.steady_table(found), tables.clip_table(found)):
         assert table.rows
     assert tables.sky_table(found) is None
+
+
+def test_a_linear_filter_fitted_to_the_truth_says_what_neighbours_hold() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.random((40, 48)).astype(np.float32)
+    planes = np.stack([truth + np.float32(0.1) * rng.standard_normal((40, 48), np.float32) for _ in range(7)])
+    alone, seven = linear.gain(planes[3:4], truth), linear.gain(planes, truth)
+    assert 0 < alone < 1 and 7 < seven < 10  # the mean of seven leaves a seventh of the noise
+    blurred = (truth + np.roll(truth, 1, 1)) / 2
+    assert linear.gain(blurred[None], truth) > 3

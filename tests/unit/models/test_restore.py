@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,15 +60,40 @@ def test_luma_stays_in_its_cell_where_nothing_but_rounding_took_place() -> None:
     assert torch.allclose(far, torch.tensor([0.5 + CELL, 0.9]))
 
 
-def test_a_net_of_more_frames_begins_with_the_answer_of_one_of_fewer() -> None:
-    small, large = stirred(RestoreNet(1)), RestoreNet(5)
+@pytest.mark.parametrize("fewer", [1, 3, 5])
+@pytest.mark.parametrize("sizes", [((32, 48, 96), (1, 1, 3)), ((16, 24, 32), (1, 1, 1))])
+def test_a_net_begins_with_the_answer_of_one_of_fewer_frames_and_a_smaller_one(fewer: int, sizes: tuple[Any, Any]) -> None:
+    small, large = stirred(RestoreNet(fewer, *sizes)), RestoreNet(5)
     large.begin_from(small)
     luma, chroma, quantiser = inputs(5)
-    alone = small(luma[:, 2:3], chroma[:, 4:6], quantiser)
-    for a, b in zip(large(luma, chroma, quantiser), alone, strict=True):
+    first, last = (5 - fewer) // 2, (5 + fewer) // 2
+    wanted = small(luma[:, first:last], chroma[:, 2 * first : 2 * last], quantiser)
+    assert (wanted[0] - luma[:, 2:3]).abs().mean() > 0.001
+    for a, b in zip(large(luma, chroma, quantiser), wanted, strict=True):
         assert torch.allclose(a, b, atol=1e-6)
-    with pytest.raises(ValueError, match="does not fit"):
-        small.begin_from(large)
+
+
+def test_the_large_net_begins_with_the_default_nets_answer() -> None:
+    small, large = stirred(RestoreNet(7)), quality_net()
+    large.begin_from(small)
+    for a, b in zip(large(*inputs(7)), small(*inputs(7)), strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("larger", "what"),
+    [
+        (RestoreNet(5), "5 frames does not fit into one of 3."),
+        (RestoreNet(3, (32, 48, 128)), "widths (32, 48, 128) and blocks (1, 1, 3) does not fit into one of (32, 48, 96) and (1, 1, 3)."),
+        (RestoreNet(1, blocks=(1, 2, 3)), "widths (32, 48, 96) and blocks (1, 2, 3) does not fit into one of (32, 48, 96) and (1, 1, 3)."),
+    ],
+)
+def test_a_larger_net_does_not_fit_into_a_smaller_one(larger: RestoreNet, what: str) -> None:
+    net = RestoreNet(3)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with pytest.raises(ValueError, match=f"^A net of {re.escape(what)}$"):
+        net.begin_from(larger)
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
 
 
 def test_what_the_nets_cost() -> None:

@@ -19,14 +19,9 @@ from models.restoretrain import load_net
 from models.runfolder import read_log
 from models.septcache import read_groups
 from tests.train_smoke import make_tree
+from tests.unit.models.runs import refusal_of, untimed
 
-
-@pytest.fixture(autouse=True)
-def settings_of_torch():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-    torch.set_flush_denormal(False)
+pytestmark = pytest.mark.usefixtures("settings_of_torch")
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +43,7 @@ def teach(cache: Path, out: Path, task: str = "restore-1", *given: object) -> No
 
 def refusal(*given: Any) -> str:
     """Return the one sentence with which a training ends."""
-    with pytest.raises(SystemExit) as caught:
-        teach(*given)
-    assert str(caught.value.code).endswith(".")
-    return str(caught.value.code)
-
-
-def untimed(path: Path) -> list[dict[str, str]]:
-    return [{**row, "seconds": ""} for row in read_log(path)]
+    return refusal_of(teach, *given)
 
 
 def test_batches_follow_from_the_step_and_learn_from_no_held_source(cache: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch: pip install '.[train]'")
 
 from models.nets import RemovalNet
-from models.revive import blocks, revive, set_leak, shares
+from models.revive import blocks, census, main, revive, set_leak, shares
 
 
 def half_dead() -> RemovalNet:
@@ -21,6 +21,14 @@ def half_dead() -> RemovalNet:
             value += 0.1 * torch.randn_like(value)
         net.bottom[0].first.bias[:4] = -100
     return net.eval()
+
+
+def test_the_dead_are_counted_by_block() -> None:
+    found = census(half_dead(), inputs())
+    assert len(found) == len(blocks(half_dead())) and found["bottom.0"] == (4, 8)
+    assert all(dead <= count == 8 for dead, count in found.values())
+    with pytest.raises(SystemExit, match="Name checkpoints"):
+        main([])
 
 
 def inputs() -> list[tuple[torch.Tensor, torch.Tensor]]:

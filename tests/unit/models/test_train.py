@@ -20,18 +20,13 @@ from models import seedtasks, train
 from models.export import load_net
 from models.int8 import Rounded
 from models.nets import RemovalNet
-from models.runfolder import read_log
+from models.runfolder import Rows, read_log
 from models.shell import sentences
 from models.tasks import INT8, TASKS
 from tests.train_smoke import make_clip, make_tree, waves
+from tests.unit.models.runs import refusal_of, untimed
 
-
-@pytest.fixture(autouse=True)
-def settings_of_torch():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-    torch.set_flush_denormal(False)
+pytestmark = pytest.mark.usefixtures("settings_of_torch")
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +51,11 @@ def teach(material: Path, out: Path, task: str = "level", *given: object) -> Non
 
 def refusal(*given: Any) -> str:
     """Return the one sentence with which a training ends."""
-    with pytest.raises(SystemExit) as caught:
-        teach(*given)
-    text = caught.value.code
-    assert isinstance(text, str) and text.endswith(".") and "\n" not in text and ". " not in text.replace("last.pt", "")
-    return text
+    return refusal_of(teach, *given)
 
 
-def rows(out: Path, name: str = "log.csv") -> list[dict[str, str]]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in read_log(out / name)]
+def rows(out: Path, name: str = "log.csv") -> Rows:
+    return untimed(out / name)
 
 
 def alter(path: Path, **changes: Any) -> Path:
