@@ -12,14 +12,26 @@ from grainlayer.params import Effect, Group
 
 FILE = click.Path(path_type=Path)
 
+HINTS = {
+    "quality": "Chooses the network: real-time sees each picture by itself and is faster; the other three are the same here, and also see "
+    "three pictures before and after it.",
+    "encoding": "Says what the code values mean, whatever tags say: linear light, PQ and HLG are restored through a log curve, all others "
+    "as they are.",
+}
+"""What parameters that every effect has mean to a restoration."""
+
 
 @click.command()
 @click.argument("source", type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, help="A movie, .mov or .mkv, or a sequence such as shot.%04d.tif.")
-@click.option("--to", default=None, help="Sample format stored, by FFmpeg's name [yuv422p10, or finer where SOURCE is; stills: 16 bits].")
+@click.option(
+    "--to",
+    default=None,
+    help="Sample format stored, by FFmpeg's name [yuv422p10, or finer where SOURCE is and the codec allows; stills: 16 bits].",
+)
 @click.option("--codec", default=None, help="Codec of the movie written: prores, dnxhr, ffv1; by the suffix otherwise.")
 @click.option("--frames", default=None, help="Only these frames, as 24-47.")
-@param_options(Effect.ARTIFACT_RESTORE, (Group.GENERAL, Group.RESTORE))
+@param_options(Effect.ARTIFACT_RESTORE, (Group.GENERAL, Group.RESTORE), HINTS)
 @common
 def restore(source: Path, output: Path, frames: str | None, as_json: bool, **values: Any) -> None:
     """Undo compression damage in SOURCE: blocks and ringing, colour at half size, the steps of 8 bits.

@@ -34,13 +34,13 @@ class ParamType(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
             self.fail(str(error), param, ctx)
 
 
-def param_options(effect: Effect, groups: tuple[Group, ...]) -> Callable[[Command], Command]:
-    """Return a decorator that adds an option for every parameter of these groups."""
+def param_options(effect: Effect, groups: tuple[Group, ...], hints: Mapping[str, str] | None = None) -> Callable[[Command], Command]:
+    """Return a decorator that adds an option for every parameter of these groups; `hints` says by key what else one means here."""
 
     def decorate(command: Command) -> Command:
         for param in reversed(for_effect(effect)):
             if param.group in groups and param.key not in SKIPPED:
-                command = _option(param)(command)
+                command = _option(replace(param, hint=(hints or {}).get(param.key, param.hint)))(command)
         return command
 
     return decorate
@@ -130,4 +130,9 @@ def show(report: Mapping[str, Any], as_json: bool) -> None:
         return
     for key, value in report.items():
         if value not in (None, [], {}):
-            print(f"{key.replace('_', ' '):>16}  {value}")
+            print(f"{key.replace('_', ' '):>16}  {_in_lines(value)}")
+
+
+def _in_lines(value: Any) -> str:
+    """Return a list as one entry a line, anything else as it is."""
+    return f"\n{'':18}".join(str(entry) for entry in value) if isinstance(value, list) else str(value)

@@ -39,7 +39,8 @@ class Bar:
         """Count `count` units as done, and show it when it is time."""
         self.done += count
         now = time.monotonic()
-        if now - self.started > QUIET and now - self.shown > (0.1 if self.live else LINES):
+        whole = self.done == self.total
+        if now - self.started > QUIET and (whole or now - self.shown > (0.1 if self.live else LINES)):
             self.shown = now
             self._show(now)
 

@@ -10,18 +10,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from grainlayer.errors import MediaError, ParamError
+from grainlayer import __version__
+from grainlayer.errors import ParamError
+from grainlayer.inference.registry import model_root, read_manifest
 from grainlayer.inference.restore import Restorer
 from grainlayer.jobs.ahead import ahead
 from grainlayer.jobs.outputs import check_output
 from grainlayer.jobs.progress import Bar, progress
-from grainlayer.jobs.restored import RestoredReader
+from grainlayer.jobs.restored import RestoredReader, open_coded, source_shots
 from grainlayer.jobs.restoreparts import MovieParts, StillParts, check_pictures
-from grainlayer.jobs.restoreplan import codec_for, done_in_words, stored_format, stored_tags, told_by, warnings_for
+from grainlayer.jobs.restoreplan import beyond, codec_for, counted, done_in_words, stored_format, stored_tags, told_by, warnings_for
 from grainlayer.jobs.resume import Workplace, fingerprint
-from grainlayer.jobs.shots import find_shots, given_shots
 from grainlayer.params import ShotParams
-from grainlayer.picture.media import Fields, Frame, MediaInfo, Reader, is_sequence, open_media
+from grainlayer.picture.media import Fields, Frame, MediaInfo, Reader, is_sequence
 from grainlayer.picture.samples import SampleFormat
 from grainlayer.picture.timecode import advanced
 
@@ -67,9 +68,8 @@ def restore(source: Path, out: Path, settings: RestoreSettings) -> dict[str, Any
     codec_for(out, settings.codec)
     began = time.monotonic()
     restorer = Restorer(settings.params.quality, settings.device, settings.model)
-    shots = source_shots(source, settings.fields, settings.shots)
-    with open_media(source, fields=settings.fields, quantiser=True) as reader:
-        order = _order(source, out, settings, reader, shots)
+    with open_coded(source, settings.fields) as reader:
+        order = _order(source, out, settings, reader)
         digest = _digest(source, settings, restorer, order)
         moving = Workplace.is_whole(out, digest)
         check_pictures(out, count=order.stop - order.start, overwrite=settings.overwrite or moving)
@@ -77,7 +77,8 @@ def restore(source: Path, out: Path, settings: RestoreSettings) -> dict[str, Any
         restored = RestoredReader(reader, restorer, settings.params, order.shots, like.format, like.tags)
         work = Workplace.open(out, digest)
         parts = MovieParts(out, order.codec, like, work) if order.codec else StillParts(out, like, work)
-        warnings = warnings_for(reader.info, order.format, order.quantiser)
+        warnings = beyond(settings.frames, settings.shots, order.shots[-1][1])
+        warnings += warnings_for(reader.info, order.format, order.codec, order.quantiser)
         with progress("Restoring", order.stop - order.start) as bar:
             for sentence in warnings:
                 bar.say(sentence)
@@ -91,29 +92,24 @@ def restore(source: Path, out: Path, settings: RestoreSettings) -> dict[str, Any
     return report | {"quantiser": order.quantiser, "warnings": warnings, "seconds": round(time.monotonic() - began, 2)}
 
 
-def source_shots(source: Path, fields: Fields, given: tuple[int, ...] | None) -> Shots:
-    """Return a file's shots, given or found, covering it without gaps. Raise MediaError for a file without pictures, or a damaged one."""
-    with open_media(source, fields=fields) as reader:
-        shots = given_shots(list(given), reader.count()) if given is not None else find_shots(reader)
-    if not shots or shots[-1][1] == 0:
-        raise MediaError(f"{source} holds no pictures; choose another file.")
-    return shots
-
-
-def _order(source: Path, out: Path, settings: RestoreSettings, reader: Reader, shots: Shots) -> _Order:
+def _order(source: Path, out: Path, settings: RestoreSettings, reader: Reader) -> _Order:
     """Decide how to restore. Raise ParamError for frames that are not there or a format that the output cannot hold."""
-    codec, total = codec_for(out, settings.codec), shots[-1][1]
+    codec = codec_for(out, settings.codec)
+    format = stored_format(out, codec, reader.info, settings.to)
+    shots = source_shots(source, settings.fields, settings.shots)
+    total = shots[-1][1]
     start, stop = settings.frames or (0, total)
     if start >= total:
-        raise ParamError(f"{source.name} has {total} frames, counted from 0; --frames {start}-{stop - 1} holds none of them.")
-    format = stored_format(out, codec, reader.info, settings.to)
+        asked = f"{start}" if stop == start + 1 else f"{start}-{stop - 1}"
+        raise ParamError(f"{source.name} has {counted(total)}; --frames {asked} holds none of them.")
     return _Order(start, min(stop, total), shots, codec, format, told_by(reader))
 
 
 def _digest(source: Path, settings: RestoreSettings, restorer: Restorer, order: _Order) -> str:
     """Return a digest of all that the pictures depend on, so that parts of other pictures are never mixed in."""
-    facts = asdict(settings) | {"params": settings.params.to_dict(), "overwrite": None}
-    return fingerprint(source, facts | {"order": asdict(order), "model": restorer.model.card.sha256})
+    facts = asdict(settings) | {"params": settings.params.to_dict(), "overwrite": None, "order": asdict(order), "version": __version__}
+    estimators = sorted(card.sha256 for card in read_manifest(model_root()).values() if card.task == "quantiser")
+    return fingerprint(source, facts | {"models": [restorer.model.card.sha256, *estimators]})
 
 
 def _like(info: MediaInfo, order: _Order) -> MediaInfo:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -15,9 +16,11 @@ from grainlayer.errors import MediaError
 from grainlayer.inference.restore import Recorded, Restored, Restorer, as_image, recorded_image, recorded_planes
 from grainlayer.jobs.ahead import ahead
 from grainlayer.jobs.dither import dithered
+from grainlayer.jobs.shots import find_shots, given_shots
 from grainlayer.params import ShotParams
 from grainlayer.picture.encoding import MODEL_WHITE, from_model, to_model
-from grainlayer.picture.media import Frame, MediaInfo, Plane, Reader
+from grainlayer.picture.jpegs import in_planes
+from grainlayer.picture.media import Fields, Frame, MediaInfo, Plane, Reader, open_media
 from grainlayer.picture.planes import LUMA_WEIGHTS, matrix_number, scale, to_image
 from grainlayer.picture.quantiser import quantiser_of
 from grainlayer.picture.samples import BT709, ColourTags, SampleFormat, sample_format
@@ -42,6 +45,20 @@ def wider(format: SampleFormat) -> SampleFormat:
         return sample_format(f"gbr{'a' if format.alpha else ''}p{bits}le")
     across = format.chroma_shift[0]
     return sample_format(f"yuv{'a' if format.alpha else ''}{'422' if across else '444'}p{bits}le")
+
+
+def open_coded(source: Path, fields: Fields) -> Reader:
+    """Open a source as its codec left it, to be restored: quantisers told, JPEG files in their own planes. Raise MediaError."""
+    return in_planes(open_media(source, fields=fields, quantiser=True), source)
+
+
+def source_shots(source: Path, fields: Fields, given: tuple[int, ...] | None) -> list[tuple[int, int]]:
+    """Return a file's shots, given or found, covering it without gaps. Raise MediaError for a file without pictures, or a damaged one."""
+    with open_media(source, fields=fields) as reader:
+        shots = given_shots(list(given), reader.count()) if given is not None else find_shots(reader)
+    if not shots or shots[-1][1] == 0:
+        raise MediaError(f"{source} holds no pictures; choose another file.")
+    return shots
 
 
 class RestoredReader(Reader):
@@ -104,7 +121,7 @@ class RestoredReader(Reader):
         if encoding not in MODEL_WHITE:
             found = recorded_planes(frame.planes, info.format, info.tags, quantiser)
         else:
-            found = recorded_image(to_model(encoding, to_image(frame.planes, info.format, info.tags)), quantiser=quantiser)
+            found = recorded_image(to_model(encoding, to_image(frame.planes, info.format, info.tags)), self._matrix, quantiser)
             step = 1 / scale(info.format, info.tags.full_range, BT709).luma_range
             found = replace(found, halved=info.format.chroma_shift == (1, 1), step=step)
         return replace(found, step=0.0) if info.format.floating else found
@@ -131,17 +148,25 @@ class RestoredReader(Reader):
     @property
     def _by_planes(self) -> bool:
         """Say whether the luma and chroma that a net sees are those of the source's planes."""
+        return self._with_matrix and self._params.encoding not in MODEL_WHITE
+
+    @property
+    def _with_matrix(self) -> bool:
+        """Say whether the source's planes are luma and chroma of a matrix."""
         info = self._inner.info
-        known = info.format.kind == "yuv" and matrix_number(info.tags, info.height) in LUMA_WEIGHTS
-        return known and self._params.encoding not in MODEL_WHITE
+        return info.format.kind == "yuv" and matrix_number(info.tags, info.height) in LUMA_WEIGHTS
+
+    @property
+    def _matrix(self) -> int:
+        """Return the matrix between R, G, B and what a net sees: the source's own, BT.709's where it has none."""
+        info = self._inner.info
+        return matrix_number(info.tags, info.height) if self._with_matrix else BT709
 
     def _image(self, made: Restored) -> Image:
         """Return a restored picture in the source's encoding; a grey one has no colour."""
         info, encoding = self._inner.info, self._params.encoding
-        if info.format.kind == "grey":
-            image = np.repeat(made.luma[:, :, None], 3, axis=2)
-        else:
-            image = as_image(made, matrix_number(info.tags, info.height) if self._by_planes else BT709)
+        grey = info.format.kind == "grey"
+        image = np.repeat(made.luma[:, :, None], 3, axis=2) if grey else as_image(made, self._matrix)
         return from_model(encoding, image) if encoding in MODEL_WHITE else image
 
     def _alpha(self, frame: Frame) -> Plane:

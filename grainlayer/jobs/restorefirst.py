@@ -16,11 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from grainlayer.effect import Effect
-from grainlayer.errors import MediaError
-from grainlayer.jobs.restored import RestoredReader
-from grainlayer.jobs.shots import find_shots, given_shots
+from grainlayer.jobs.restored import RestoredReader, open_coded, source_shots
 from grainlayer.params import ShotParams
-from grainlayer.picture.media import Fields, Frame, Reader, open_media, write_failure
+from grainlayer.picture.media import Fields, Frame, Reader, write_failure
 
 
 class KeptReader(Reader):
@@ -91,11 +89,8 @@ def restored_source(
     beside   the output beside which pictures are kept; forever  keep all of them until the end
     Raise MediaError for a source without pictures or a damaged one, or where nothing can be written beside the output.
     """
-    with open_media(source, fields=fields) as plain:
-        found = given_shots(list(shots), plain.count()) if shots is not None else find_shots(plain)
-    if not found or found[-1][1] == 0:
-        raise MediaError(f"{source} holds no pictures; choose another file.")
-    restored = RestoredReader(open_media(source, fields=fields, quantiser=True), effect.restorer(params.quality), params, found)
+    found = source_shots(source, fields, shots)
+    restored = RestoredReader(open_coded(source, fields), effect.restorer(params.quality), params, found)
     try:
         folder = Path(tempfile.mkdtemp(".restored", f".{beside.name}.", beside.parent))
     except OSError as error:
