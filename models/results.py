@@ -12,7 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from models import results_cards, results_cost, results_removal, results_synthesis, results_temporal, results_training
+from models import (
+    results_cards,
+    results_cost,
+    results_removal,
+    results_restore,
+    results_synthesis,
+    results_temporal,
+    results_training,
+)
 from models.results_keep import Keep
 from models.results_page import Part
 from tests.bench.report import environment
@@ -23,25 +31,28 @@ SECTIONS = MappingProxyType(
         "removal": results_removal.part,
         "temporal": results_temporal.part,
         "synthesis": results_synthesis.part,
+        "restoration": results_restore.part,
         "speed": results_cost.part,
         "training": results_training.part,
     }
 )
-"""Sections by name, in their order; nothing is measured for the last."""
+"""Sections by name, in their order."""
+READ = ("restoration", "training")
+"""Sections for which nothing is measured: they are read from what other commands wrote."""
 SAYS = ("grainlayer", "python", "packages", "machine")
 """What the page tells of where it was made."""
 HEAD = (
     "# Results of the models",
-    "Every model of [the manifest](manifest.toml), measured by `python -m models.results`; how they were trained is in "
-    "[docs/training.md](../docs/training.md), and [cards](cards) has a page for each. Means over few pictures: a tenth of a decibel says "
-    "little.",
+    "Every model of [the manifest](manifest.toml), measured by `python -m models.results` (restoration by `python -m "
+    "tests.bench.restore`); how they were trained is in [docs/training.md](../docs/training.md), and [cards](cards) has a page for each. "
+    "Means over few pictures: a tenth of a decibel says little.",
 )
 
 
 def chosen(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=[name for name in SECTIONS if name != "training"], help="measure this section alone")
+    parser.add_argument("--only", choices=[name for name in SECTIONS if name not in READ], help="measure this section alone")
     parser.add_argument("--every", type=int, default=1, help="use every n-th picture of data/val")
     parser.add_argument("--report", action="store_true", help="measure nothing: write the pages from what is kept")
     parser.add_argument("--out", type=Path, default=PLACE, help="folder for RESULTS.md, results/ and cards/")

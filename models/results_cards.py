@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from grainlayer.errors import ModelError
 from grainlayer.inference.registry import ModelCard
+from models import results_restore
 from models.results_cost import int8_file
 from models.results_keep import MISSING, cards, mean_cell
 from models.results_methods import ESTIMATED, INPUT, ON_LUMA, RIVALS, heading
@@ -27,6 +28,8 @@ TASKS = MappingProxyType(
         "removal": "predicts the grain of a picture that it is told the strength of; the picture less the grain is the base",
         "level": "estimates the strength of grain, which makes removal blind",
         "synth": "makes grain for a clean picture",
+        "restore": "brings a picture that was recorded in 8 bits and 4:2:0, most often by a codec, nearer to what was filmed",
+        "quantiser": "estimates how coarsely a codec quantised a picture, where its stream does not tell; restoration is told it",
     }
 )
 MEANINGS = MappingProxyType(
@@ -39,9 +42,21 @@ MEANINGS = MappingProxyType(
         "grain": "grain of the (middle) picture, R G B, in code value",
         "log_deviation": "natural logarithm of the grain's standard deviation (code value, plus 0.0005), R G B of each cell of 8x8 pixels",
         "mean": "mean code value, R G B of each cell of 8x8 pixels",
+        "luma": "luma of consecutive pictures, 0 black to 1 white, never clipped; the middle one is meant, the others lie along motion",
+        "chroma": "Cb, Cr of the same pictures at half size, sited left, -0.5 to 0.5",
+        "quantiser": "QP of H.264 over 64, one number for each cell of 8x8 pixels of the middle picture; 0 where no codec was at work",
+        "restored_luma": "luma of the middle picture",
+        "restored_chroma": "Cb, Cr of the middle picture at luma's size",
     }
 )
 """What an input or output means, by its name in the graph."""
+ESTIMATOR = MappingProxyType(
+    {
+        "luma": "luma of one picture, 0 black to 1 white, beginning at the corner of a codec's block",
+        "quantiser": "QP of H.264 over 64, the same for every cell of 8x8 pixels; near 0 where no codec was at work",
+    }
+)
+"""What they mean where the estimator of the quantiser has the same names."""
 MARGIN = 0.05
 """dB by which a peer must be ahead to be named."""
 MUCH_LEFT = 0.3
@@ -57,8 +72,9 @@ def values_table(card: ModelCard) -> Table:
     from grainlayer.inference.runtime import load
 
     session = load(card, "cpu").session
+    meanings = {**MEANINGS, **(ESTIMATOR if card.task == "quantiser" else {})}
     ends = (("in", session.get_inputs()), ("out", session.get_outputs()))
-    rows = [[way, value.name, _shape(value.shape), MEANINGS.get(value.name, value.type)] for way, held in ends for value in held]
+    rows = [[way, value.name, _shape(value.shape), meanings.get(value.name, value.type)] for way, held in ends for value in held]
     return Table("Inputs and outputs", ["", "name", "shape", "meaning"], rows)
 
 
@@ -131,25 +147,45 @@ def level_limits(ratios: Table) -> Iterator[str]:
 
 def limits(card: ModelCard, parts: Mapping[str, Part]) -> list[str]:
     """Return what a model is bad at, a sentence each."""
+    if card.task in OTHER_LIMITS:
+        return list(OTHER_LIMITS[card.task](card, parts))
     if card.task == "removal" and card.frames == 1:
         return list(removal_limits(card.id, parts["removal"].facts.get("rows", {})))
     if card.frames > 1:
         return list(temporal_limits(card.id, parts["temporal"].facts.get("rows", {})))
-    if card.task == "synth":
-        return list(synthesis_limits(card.id, parts["synthesis"].facts.get("rows", {})))
     ratios = parts["removal"].facts.get("ratios")
     return list(level_limits(ratios)) if card.task == "level" and ratios else []
 
 
+OTHER_LIMITS: Mapping[str, Callable[[ModelCard, Mapping[str, Part]], Iterable[str]]] = MappingProxyType(
+    {
+        "synth": lambda card, parts: synthesis_limits(card.id, parts["synthesis"].facts.get("rows", {})),
+        "restore": lambda card, parts: results_restore.limits(card, parts["restoration"].facts.get("restore")),
+        "quantiser": lambda card, parts: results_restore.error_limits(card),
+    }
+)
+"""How to tell what a model is bad at, by its task, for tasks other than removal and its estimate."""
+
+
 def figures(card: ModelCard, parts: Mapping[str, Part]) -> list[Table]:
     """Return a model's figures."""
+    if card.task in OTHER_FIGURES:
+        return OTHER_FIGURES[card.task](card, parts)
     if card.task in ("removal", "removal-grey") and card.frames == 1:
         return [_removal_figures(card, parts["removal"].facts.get("rows", {}))]
     if card.frames > 1:
         return [_temporal_figures(card.id, parts["temporal"].facts.get("rows", {}))]
-    if card.task == "synth":
-        return [_synthesis_figures(card.id, parts["synthesis"].facts.get("rows", {}))]
     return [parts["removal"].facts["ratios"]] if "ratios" in parts["removal"].facts else []
+
+
+OTHER_FIGURES: Mapping[str, Callable[[ModelCard, Mapping[str, Part]], list[Table]]] = MappingProxyType(
+    {
+        "synth": lambda card, parts: [_synthesis_figures(card.id, parts["synthesis"].facts.get("rows", {}))],
+        "restore": lambda card, parts: results_restore.figures(card, parts["restoration"].facts.get("restore")),
+        "quantiser": lambda card, parts: results_restore.error_tables(card),
+    }
+)
+"""The same for figures."""
 
 
 def _removal_figures(card: ModelCard, rows: Rows) -> Table:

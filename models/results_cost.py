@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cache
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,10 @@ SMALL = (272, 480)
 """Size at which the graph is run to see the shapes of what flows: a sixteenth of the pixels, so that nothing rounds differently."""
 INT8 = "-int8"
 """What follows a model's id, in an id or a file's name, where it is its form in integers of 8 bits."""
+SHRUNK = MappingProxyType({"strength": CELL, "quantiser": CELL, "chroma": 2})
+"""By the input's name, pixels of the picture a side for one of its numbers, where that is not one."""
+LEVELS = MappingProxyType({"strength": 0.05, "quantiser": 27 / 64})
+"""What inputs that tell a net something of the picture are filled with."""
 TURNS = 7
 SPARE = 0.5
 """Load beyond the number of processors from which on no times are taken."""
@@ -61,17 +66,18 @@ def whole_cards() -> list[ModelCard]:
 
 
 def feeds(session: Any, size: tuple[int, int]) -> dict[str, Floats]:
-    """Return inputs of a session for a picture of (height, width): random code values, and a strength of 0.05 by cells of 8x8.
+    """Return inputs of a session for a picture of (height, width): random code values, a strength of 0.05, a quantiser of 27.
 
-    Free axes are rows, then columns; a shape without any is taken as it stands.
+    Strength and quantiser are by cells of 8x8 pixels, chroma is half as large both ways. Free axes are rows, then columns; a shape
+    without any is taken as it stands.
     """
     rng = np.random.Generator(np.random.Philox(key=7))
     made: dict[str, Floats] = {}
     for value in session.get_inputs():
-        strength = "strength" in value.name
-        free: Iterator[int] = iter(length // CELL if strength else length for length in size)
+        free: Iterator[int] = iter(length // SHRUNK.get(value.name, 1) for length in size)
         shape = [axis if isinstance(axis, int) else next(free) for axis in value.shape]
-        made[value.name] = np.full(shape, 0.05, np.float32) if strength else rng.random(shape, np.float32)
+        level = LEVELS.get(value.name)
+        made[value.name] = rng.random(shape, np.float32) if level is None else np.full(shape, level, np.float32)
     return made
 
 

@@ -18,6 +18,7 @@ BATCHES = MappingProxyType(
     {
         "quantiser-default": "8 of 160x160",
         "restore-default": "16 of 64x64; from 75 % of the steps on 4 of 128x128",
+        "restore-quality": "16 of 64x64; from 75 % of the steps on 4 of 128x128",
         "restore-single": "16 of 64x64; from 75 % of the steps on 4 of 128x128",
         "level-default": "32 of 64x64; from 80 % of the steps on 16 of 128x128",
         "removal-default": "16 of 64x64; from 58 % of the first stage on, and from half of the second, 8 of 128x128",
@@ -37,7 +38,8 @@ WORDS = (
     "From the curves models/runs/ID.csv, of later stages ID-2.csv and so on, and the recipes of docs/training.md. Seconds are those of the "
     "run as it counted them, on the cores and beside whatever ran there. Losses compare only where the task is the same: the estimator's "
     "is a mean absolute error of the logarithm of the strength, a remover's the Charbonnier norm of the error in units of the strength, "
-    "which late in a run changes its width: the step down.",
+    "which late in a run changes its width: the step down. That of restoration is the square error over the recording's, that of the "
+    "quantiser's estimator the mean absolute error of the QP.",
 )
 
 

@@ -15,7 +15,7 @@ from tests.bench.restore.drawing import draw_all
 from tests.bench.restore.gather import Found, gather
 from tests.bench.restore.methods import BILINEAR, DEBAND, PEERS, WIDE_BLUR, Method, net_methods, plain_methods
 from tests.bench.restore.sky import SKY
-from tests.bench.restore.tables import clip_table, clips_of, judge, main_table, precision_table, sky_table, steady_table
+from tests.bench.restore.tables import FACTS, clip_table, clips_of, facts, judge, main_table, precision_table, sky_table, steady_table
 
 DRAWN = ("davis_car-shadow", "svt_intotree_10bit")
 """The clips that are drawn, beside the made sky."""
@@ -61,6 +61,7 @@ def run(quick: bool = False, models: Sequence[Path] = (), clips: Sequence[str] =
     report.tables = [main_table(name, clips_of(rows)) for name, rows in found.items()]
     report.tables += [table for table in (sky_table(found), precision_table(found), steady_table(found), clip_table(found)) if table]
     report.figures = {table.title: [list(table.head), *table.rows] for table in report.tables}
+    report.figures[FACTS] = facts(found, {net.name: net.key[0] for net in nets})
     report.pictures = _pictures((PLACE / "results" if quick or models or clips else RESULTS) / "restore", found, sources, [*plain, *nets])
     return report
 

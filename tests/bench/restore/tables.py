@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from tests.bench.restore.sky import SKY
 SCARCE = 0.01
 """Share of a clip's samples under which a class has no figure."""
 NONE = "-"
+FACTS = "facts"
+"""Where `facts` lie among a report's figures."""
 Rows = dict[str, dict[str, Figures]]
 """Figures by source and method."""
 
@@ -129,6 +132,41 @@ def _clip_cell(methods: dict[str, Figures]) -> str:
     nets = [name for name in methods if name not in (BILINEAR, *PEERS)]
     ahead = [methods[name]["psnr y"] - own for name in nets] or [max(methods[name]["psnr y"] for name in methods) - own]
     return f"{own:.2f} " + " ".join(f"{value:+.2f}" for value in ahead)
+
+
+def facts(found: Found, weights: Mapping[str, str]) -> dict[str, Any]:
+    """Return what other pages quote of the figures, as numbers.
+
+    weights     the SHA-256 of every net's file, by the net's name
+    conditions  by name: `clips`, their names, and `methods` by name, dB, means of the clips:
+        psnr     of Y, Cb and Cr
+        areas    PSNR by class of area, None where no clip has such areas
+        worst    the clip on which luma gains least over the input: that gain and the clip's name
+        below    on how many clips luma is below the input
+        flicker  change of still areas over the truth's, mean and greatest, None where nothing stands still
+    """
+    conditions = {name: clips_of(every) for name, every in found.items()}
+    told = {name: {"clips": list(rows), "methods": {m: _facts_of(rows, m) for m in names_of(rows)}} for name, rows in conditions.items()}
+    return {"weights": dict(weights), "conditions": told}
+
+
+def _facts_of(rows: Rows, method: str) -> dict[str, Any]:
+    """Return the figures of one method under a condition."""
+    areas = {name: column(rows, method, lambda f, n=name: area_psnr(f, n)) for name in (*CLASSES, "edges")}
+    ahead = gains(rows, method)
+    least, clip = min(zip(ahead, rows, strict=True))
+    ratios = column(rows, method, flicker_ratio)
+    return {
+        "psnr": [_short(fmean(column(rows, method, lambda f, n=name: f[f"psnr {n}"]))) for name in PLANES[:3]],
+        "areas": {name: _short(fmean(values)) if values else None for name, values in areas.items()},
+        "worst": [_short(least), clip],
+        "below": sum(value < 0 for value in ahead),
+        "flicker": [_short(fmean(ratios)), _short(max(ratios))] if ratios else None,
+    }
+
+
+def _short(value: float) -> float:
+    return round(value, 4)
 
 
 def judge(report: Report, found: Found, nets: Sequence[str]) -> None:
