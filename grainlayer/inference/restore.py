@@ -40,10 +40,10 @@ LEAST_QP = 8
 """Estimated quantisers under it are taken for none: such a picture was rounded at most."""
 REST = 0.5
 """Share of `deband` that is left to do where a net has restored depth and no codec was at work: it has evened most bands itself, and the
-whole strength would cost the flat parts of clips up to 1 dB that half of it does not."""
+whole strength would cost the flat parts of clips more than half of it does."""
 LEAST_SIDE = 32
 """Smaller pictures are extended to it for the estimate of their quantiser."""
-QUALITIES = {"default": "restore-default", "real-time": "restore-single", "quality": "restore-default", "temporal": "restore-default"}
+QUALITIES = {"default": "restore-default", "real-time": "restore-single", "quality": "restore-quality", "temporal": "restore-default"}
 """Model by the `quality` parameter; that of real-time alone sees no neighbouring pictures."""
 
 
