@@ -25,9 +25,9 @@ NOTES = (
     "Truth: clips of 10 bits and 4:4:4 at their own size and depth; clips of 8 bits or of stored chroma smaller than the luma (vimeo90k, "
     "vid4, svt) halved by plain means of 2x2 samples as they are, not in linear light, which gives finer steps than the file's and "
     "chroma for every pixel.",
-    "Degraded: chroma filtered 1 2 1 across and 1 1 down to 4:2:0 (sited left), rounded to 8 bits, then x264 or x265 at constant QP, "
-    "all else the encoder's defaults; 'rounding': no codec. 'noise-free': the truth first blurred by a Gaussian of 1.5 pixels. Chroma is "
-    "judged at 4:4:4.",
+    "Degraded: chroma filtered 1 2 1 across and 1 1 down to 4:2:0 (sited left), rounded to 8 bits, then x264 or x265 at constant QP "
+    "and with one thread, all else the encoder's defaults; 'rounding': no codec. 'noise-free': the truth first blurred by a Gaussian of "
+    "1.5 pixels. Chroma is judged at 4:4:4.",
     "PSNR and SSIM: means over pictures, then over clips; of Y, Cb and Cr with the peak 255 codes, of RGB (BT.709) with the peak 1. "
     "Rounding to the nearest of 8 bits leaves 58.92 dB where the truth's steps are fine, 58.4 where it has 10 bits.",
     "worst clip: luma over the input on the clip where that is least. Classes of luma by blocks of 16x16 of the truth, a plane fitted to "

@@ -114,10 +114,14 @@ def _degraded(planes: list[tuple[Bytes, Bytes, Bytes]], quantisers: list[Floats]
 
 
 def encode(planes: list[tuple[Bytes, Bytes, Bytes]], condition: Condition) -> tuple[bytes, int]:
-    """Return pictures as a Matroska file, constant QP, all else the encoder's defaults, and the bytes of its packets."""
+    """Return pictures as a Matroska file, constant QP, all else the encoder's defaults, and the bytes of its packets.
+
+    One thread: what these encoders make depends on how many they have.
+    """
     import av
 
-    options = {"qp": str(condition.qp)} if condition.codec == "libx264" else {"x265-params": f"qp={condition.qp}:log-level=none"}
+    lone = f"qp={condition.qp}:frame-threads=1:pools=none:log-level=none"
+    options = {"qp": str(condition.qp), "threads": "1"} if condition.codec == "libx264" else {"x265-params": lone}
     file, size = io.BytesIO(), 0
     with av.open(file, "w", format="matroska") as container:
         stream: Any = container.add_stream(condition.codec, Fraction(RATE), options=options)

@@ -99,7 +99,7 @@ def draw_gains(figure: Figure, found: Found) -> None:
     panel.set(xlabel="QP of x264", ylabel="luma, dB over the input", xticks=list(coded))
     panel.grid(alpha=0.3)
     if panel.lines:
-        panel.legend(fontsize=7)
+        panel.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1))
 
 
 def save(figure: Figure, path: Path) -> None:
