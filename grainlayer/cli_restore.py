@@ -13,10 +13,9 @@ from grainlayer.params import Effect, Group
 FILE = click.Path(path_type=Path)
 
 HINTS = {
-    "quality": "Chooses the network: real-time sees each picture by itself and is faster; the others also see three pictures before and after it. "
-    "quality takes six times as long as default for a little more, temporal is default here.",
-    "encoding": "Says what the code values mean, whatever tags say: linear light, PQ and HLG are restored through a log curve, all others "
-    "as they are.",
+    "quality": "Chooses the network: real-time sees each picture by itself and is faster; the others also see three before and after. "
+    "quality takes several times as long as default for a little more, temporal is default here.",
+    "encoding": "Says what the code values mean, whatever tags say: linear light is restored through a log curve, all others as they are.",
 }
 """What parameters that every effect has mean to a restoration."""
 

@@ -24,7 +24,7 @@ from grainlayer.grain.synth import prepare, render
 from grainlayer.grain.texture import TextureMap
 from grainlayer.inference.neural import NeuralSynth
 from grainlayer.inference.remove import LevelEstimate, Remover, Strength, estimate_level
-from grainlayer.inference.restore import QUALITIES, Restorer
+from grainlayer.inference.restore import QUALITIES, Restorer, seen_as
 from grainlayer.inference.shown import Shown, ShownRestorer
 from grainlayer.inference.temporal import TemporalRemover
 from grainlayer.native import address, kernel, run_rows
@@ -173,12 +173,12 @@ class Effect:
 
     def _detail(self, request: Request) -> Image:
         """Return restored - source, whatever the parameter `restore`."""
-        params, shown = request.params, _shown(request)
+        params, shown, encoding = request.params, _shown(request), seen_as(request.params.encoding)
         change = self._shown_restorer(params.quality).change(shown, self.quantiser(request), params)
-        if params.encoding not in MODEL_WHITE:
+        if encoding not in MODEL_WHITE:
             return change
         coded = shown.coded(shown.middle)
-        return from_model(params.encoding, coded + change) - from_model(params.encoding, coded)
+        return from_model(encoding, coded + change) - from_model(encoding, coded)
 
     def _base(self, request: Request, source: Image, told: Strength | None) -> Image:
         """Return source - removal * n, n being the network's grain."""
@@ -247,7 +247,7 @@ class Effect:
 
 def _shown(request: Request) -> Shown:
     """Return a request's window as restoration takes it; the codes of its middle picture are made once."""
-    window, encoding, middle = request.window, request.params.encoding, len(request.window) // 2
+    window, encoding, middle = request.window, seen_as(request.params.encoding), len(request.window) // 2
     here = cache(lambda: to_model(encoding, window[middle]))
     names = None if request.marks is None else [(mark, encoding, window.shape[1:]) for mark in request.marks]
     return Shown(len(window), lambda place: here() if place == middle else to_model(encoding, window[place]), names, request.scale == 1)

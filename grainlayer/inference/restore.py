@@ -28,7 +28,7 @@ from grainlayer.picture.planes import LUMA_WEIGHTS, Planes, matrix_number, scale
 from grainlayer.picture.quantiser import CELL
 from grainlayer.picture.samples import BT709, ColourTags, SampleFormat
 from grainlayer.picture.tiling import tiles
-from grainlayer.types import Image, check_image
+from grainlayer.types import Encoding, Image, check_image
 
 Floats = NDArray[np.float32]
 
@@ -95,6 +95,12 @@ class Restored:
 
     luma: Floats
     chroma: Floats
+
+
+def seen_as(encoding: Encoding) -> Encoding:
+    """Return the encoding as which pictures are to be shown to `to_model`: linear light goes through a log curve, all others, PQ and HLG
+    too, are seen in the codes that the codec spoiled."""
+    return encoding if encoding is Encoding.LINEAR else Encoding.REC709
 
 
 def recorded_planes(planes: Planes, format: SampleFormat, tags: ColourTags, quantiser: Floats | None = None) -> Recorded:

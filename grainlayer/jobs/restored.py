@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from grainlayer.errors import MediaError
-from grainlayer.inference.restore import Recorded, Restored, Restorer, as_image, recorded_image, recorded_planes
+from grainlayer.inference.restore import Recorded, Restored, Restorer, as_image, recorded_image, recorded_planes, seen_as
 from grainlayer.jobs.ahead import ahead
 from grainlayer.jobs.dither import dithered
 from grainlayer.jobs.shots import find_shots, given_shots
@@ -49,7 +49,12 @@ def wider(format: SampleFormat) -> SampleFormat:
 
 def open_coded(source: Path, fields: Fields) -> Reader:
     """Open a source as its codec left it, to be restored: quantisers told, JPEG files in their own planes. Raise MediaError."""
-    return in_planes(open_media(source, fields=fields, quantiser=True), source)
+    reader = open_media(source, fields=fields, quantiser=True)
+    try:
+        return in_planes(reader, source)
+    except BaseException:
+        reader.close()
+        raise
 
 
 def source_shots(source: Path, fields: Fields, given: tuple[int, ...] | None) -> list[tuple[int, int]]:
@@ -116,7 +121,7 @@ class RestoredReader(Reader):
             yield frame, self._recorded(frame)
 
     def _recorded(self, frame: Frame) -> Recorded:
-        info, encoding = self._inner.info, self._params.encoding
+        info, encoding = self._inner.info, seen_as(self._params.encoding)
         quantiser = quantiser_of(frame, info)
         if encoding not in MODEL_WHITE:
             found = recorded_planes(frame.planes, info.format, info.tags, quantiser)
@@ -148,7 +153,7 @@ class RestoredReader(Reader):
     @property
     def _by_planes(self) -> bool:
         """Say whether the luma and chroma that a net sees are those of the source's planes."""
-        return self._with_matrix and self._params.encoding not in MODEL_WHITE
+        return self._with_matrix and seen_as(self._params.encoding) not in MODEL_WHITE
 
     @property
     def _with_matrix(self) -> bool:
@@ -164,7 +169,7 @@ class RestoredReader(Reader):
 
     def _image(self, made: Restored) -> Image:
         """Return a restored picture in the source's encoding; a grey one has no colour."""
-        info, encoding = self._inner.info, self._params.encoding
+        info, encoding = self._inner.info, seen_as(self._params.encoding)
         grey = info.format.kind == "grey"
         image = np.repeat(made.luma[:, :, None], 3, axis=2) if grey else as_image(made, self._matrix)
         return from_model(encoding, image) if encoding in MODEL_WHITE else image

@@ -90,10 +90,12 @@ def restored_source(
     Raise MediaError for a source without pictures or a damaged one, or where nothing can be written beside the output.
     """
     found = source_shots(source, fields, shots)
-    restored = RestoredReader(open_coded(source, fields), effect.restorer(params.quality), params, found)
+    restorer = effect.restorer(params.quality)
+    restored = RestoredReader(open_coded(source, fields), restorer, params, found)
     try:
         folder = Path(tempfile.mkdtemp(".restored", f".{beside.name}.", beside.parent))
     except OSError as error:
+        restored.close()
         raise write_failure(beside, error) from error
     with KeptReader(restored, folder, forever=forever) as reader:
         yield reader

@@ -31,12 +31,14 @@ FULL = 2
 def in_planes(reader: Reader, source: Path) -> Reader:
     """Return a reader of the JPEG files at `source` as they are stored; `reader` itself where they are none, or hold no luma and chroma.
 
-    JFIF: the matrix of BT.601, full range, chroma between the pixels. Raise MediaError where the first file cannot be read.
+    JFIF: the matrix of BT.601, full range, chroma between the pixels. Raise MediaError where the first file cannot be read or is damaged.
     """
     if reader.info.codec not in SUFFIXES:
         return reader
     files = list(find_sequence(source)[1].values()) if is_sequence(source) else [source]
     first = _decoded(files[0])
+    if first is None and _decoded(files[0], careful=False) is not None:
+        raise MediaError(f"{files[0]} is damaged; copy or export it again.")
     return JpegReader(reader, files, first[0]) if first else reader
 
 
@@ -76,14 +78,14 @@ class JpegReader(Reader):
         return Frame(planes, index, index, 1, source)
 
 
-def _decoded(path: Path) -> tuple[SampleFormat, tuple[Plane, ...]] | None:
-    """Return a JPEG file's format and planes; None if it is damaged or holds no luma and chroma by JFIF. Raise MediaError."""
+def _decoded(path: Path, *, careful: bool = True) -> tuple[SampleFormat, tuple[Plane, ...]] | None:
+    """Return a JPEG file's format and planes; None if it holds no luma and chroma by JFIF, or, `careful`, is damaged. Raise MediaError."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise MediaError(f"{path} cannot be read ({error.strerror}); check the path.") from error
     decoder = CodecContext.create("mjpeg", "r")
-    decoder.options, decoder.thread_count = {"err_detect": "explode"}, 1
+    decoder.options, decoder.thread_count = {"err_detect": "explode"} if careful else {}, 1
     try:
         picture = next(iter([*decoder.decode(av.Packet(data)), *decoder.decode(None)]))
         format = sample_format(picture.format.name)

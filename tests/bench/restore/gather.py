@@ -16,7 +16,7 @@ from tests.bench.restore.methods import Method, Restored
 from tests.bench.restore.sky import SKY, graded, sky_only
 
 VERSION = 2
-"""To be raised when truth, degradation or a measure changes: figures kept of old are then not read."""
+"""To be raised when truth, degradation, a measure or the search for motion changes: figures kept of old are then not read."""
 DIGITS = 6
 """Digits kept of a figure."""
 

@@ -115,7 +115,7 @@ def slow_motion(here: list[Codes], there: list[Codes]) -> Quarters:
     return found
 
 
-@pytest.mark.parametrize("size", [(40, 56), (61, 77), (192, 200)])
+@pytest.mark.parametrize("size", [(1, 9), (8, 8), (7, 200), (40, 56), (61, 77), (192, 200)])
 @pytest.mark.parametrize("noise", [0, 0.02])
 def test_the_search_is_its_slow_twin(size: tuple[int, int], noise: float) -> None:
     plane = texture(*size)

@@ -93,7 +93,7 @@ def test_the_section_shows_what_is_gained_over_the_input(folder: Path, tmp_path:
     assert luma.head == ["", *CODED] and [*rows] == [BILINEAR, LANCZOS, DEBAND, DEFAULT, SINGLE, PRODUCT]
     assert rows[BILINEAR][0] == "35.00" and rows[DEFAULT] == ["+0.50 (-0.50)", "+0.15 (-0.50)"]
     assert [DEFAULT, *2 * ["+0.50 / +0.00 / -"]] in areas.rows and [LANCZOS, *2 * ["+0.00 / +0.00 / +0.50"]] in chroma.rows
-    assert "2 clips" in part.words[-1] and "2 clips" in part.write(tmp_path / "page")
+    assert any("2 clips" in words for words in part.words) and "2 clips" in part.write(tmp_path / "page")
 
 
 def test_a_card_names_targets_missed_clips_below_the_input_and_peers_ahead(folder: Path) -> None:

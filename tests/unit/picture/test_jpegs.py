@@ -64,6 +64,9 @@ def test_damage_and_change_are_named(tmp_path: Path) -> None:
     (tmp_path / "a.1.jpg").write_bytes(data[: len(data) * 2 // 3])
     with pytest.raises(MediaError, match=r"a\.1\.jpg \(frame 1\) is damaged"):
         list(opened(tmp_path / "a.%d.jpg").frames())
+    (tmp_path / "one.jpg").write_bytes(data[: len(data) * 2 // 3])
+    with pytest.raises(MediaError, match=r"one\.jpg is damaged; copy or export it again"):
+        opened(tmp_path / "one.jpg")
     jpeg(tmp_path / "a.1.jpg", "4:4:4")
     with pytest.raises(MediaError, match="changes from 50x34 yuv420p to 50x34 yuv444p at frame 1"):
         list(opened(tmp_path / "a.%d.jpg").frames())
