@@ -2,6 +2,7 @@
 // All in whole numbers: samples of 8 bits, motion in quarters of a sample. inference/blocksearch.py says how it is used.
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "abi.h"
 
@@ -29,10 +30,7 @@ struct Place {
 GRAINLAYER_INLINE bool same(Place one, Place other) { return one.y == other.y && one.x == other.x; }
 
 // Written as compilers know it: one instruction for the sum of 16 samples.
-GRAINLAYER_INLINE int32_t gap(uint8_t one, uint8_t other) {
-    const int32_t apart = one - other;
-    return apart < 0 ? -apart : apart;
-}
+GRAINLAYER_INLINE int32_t gap(uint8_t one, uint8_t other) { return std::abs(one - other); }
 
 GRAINLAYER_INLINE int32_t whole_difference(const uint8_t* a, const uint8_t* b, int64_t pitch) {
     int32_t total = 0;
