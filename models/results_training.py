@@ -32,6 +32,8 @@ BATCHES = MappingProxyType(
 STILLS = "data/train/open: 286 open-licensed photographs"
 CLIPS = "; data/video/open: clips"
 UNKNOWN = "not recorded"
+COLOURS = 10
+"""Colours after which matplotlib begins anew: further lines are dashed."""
 COLUMNS = ("step", "seconds", "loss")
 """What is read of a curve."""
 WORDS = (
@@ -81,9 +83,9 @@ def loss_plot(held: dict[str, Curve | None]) -> Plot:
 
     def draw(figure: Any) -> None:
         panel = figure.subplots()
-        for name, curve in held.items():
-            if curve:
-                panel.plot(curve["step"], curve["loss"], label=name, linewidth=1)
+        for place, (name, curve) in enumerate((name, curve) for name, curve in held.items() if curve):
+            dashes = "-" if place < COLOURS else "--"
+            panel.plot(curve["step"], curve["loss"], dashes, label=name, linewidth=1)
         panel.set(xlabel="step", ylabel="loss", yscale="log")
         panel.grid(alpha=0.3)
         if panel.lines:
